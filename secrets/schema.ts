@@ -1,0 +1,121 @@
+/**
+ * The one list of secrets: what the encrypted file must hold, which container may read each value, and how the
+ * server's configuration names it. The encrypted file, `explode` and `server/config` all follow this list.
+ */
+
+/** A program that reads secrets, with the numeric owner its container runs as. */
+export const CONSUMERS = {
+  /** distroless `nonroot` */
+  app: { uid: 65532, gid: 65532 },
+  /** the one-shot container that creates roles and migrates */
+  migrate: { uid: 65532, gid: 65532 },
+  /** user `postgres` of the alpine image */
+  postgres: { uid: 70, gid: 70 },
+} as const
+
+export type Consumer = keyof typeof CONSUMERS
+
+export interface SecretSpec {
+  /** One line for people: what it is and, where a person must supply it, where it is found. */
+  readonly title: string
+  readonly consumers: readonly Consumer[]
+  /** Environment variable of the server; absent where the server never reads the value. */
+  readonly env?: string
+  /** `ask`: only a person knows it. `generate`: we make it, with this many random bytes, in hex. */
+  readonly source: 'ask' | { readonly generate: number }
+  readonly optional?: true
+  /** Shortest acceptable value, in characters. */
+  readonly minLength: number
+}
+
+const table = {
+  wa_app_secret: {
+    title: 'App secret of the Meta app (App settings > Basic)',
+    consumers: ['app'],
+    env: 'WA_APP_SECRET',
+    source: 'ask',
+    minLength: 16,
+  },
+  wa_app_secret_previous: {
+    title: 'App secret before the last reset, accepted while Meta still signs with it',
+    consumers: ['app'],
+    env: 'WA_APP_SECRET_PREVIOUS',
+    source: 'ask',
+    optional: true,
+    minLength: 16,
+  },
+  wa_webhook_verify_token: {
+    title: 'Token Meta repeats when the webhook URL is saved; paste it there',
+    consumers: ['app'],
+    env: 'WA_WEBHOOK_VERIFY_TOKEN',
+    source: { generate: 24 },
+    minLength: 16,
+  },
+  wa_default_access_token: {
+    title: 'Access token of the system user (Business settings > System users)',
+    consumers: ['app'],
+    env: 'WA_DEFAULT_ACCESS_TOKEN',
+    source: 'ask',
+    minLength: 16,
+  },
+  api_key_pepper: {
+    title: 'Key under which API keys are hashed',
+    consumers: ['app'],
+    env: 'API_KEY_PEPPER',
+    source: { generate: 32 },
+    minLength: 32,
+  },
+  api_key_pepper_previous: {
+    title: 'Pepper before the last rotation, accepted until it expires',
+    consumers: ['app'],
+    env: 'API_KEY_PEPPER_PREVIOUS',
+    source: 'ask',
+    optional: true,
+    minLength: 32,
+  },
+  api_key_pepper_previous_expires: {
+    title: 'When the previous pepper stops being accepted (ISO 8601, at most 30 days ahead)',
+    consumers: ['app'],
+    env: 'API_KEY_PEPPER_PREVIOUS_EXPIRES',
+    source: 'ask',
+    optional: true,
+    minLength: 10,
+  },
+  media_signing_secret: {
+    title: 'Key that signs media links',
+    consumers: ['app'],
+    env: 'MEDIA_SIGNING_SECRET',
+    source: { generate: 32 },
+    minLength: 32,
+  },
+  postgres_password: {
+    title: 'Password of the database superuser, used at initialisation and by migrations',
+    consumers: ['postgres', 'migrate'],
+    env: 'POSTGRES_PASSWORD',
+    source: { generate: 24 },
+    minLength: 24,
+  },
+  postgres_owner_password: {
+    title: 'Password of wa_owner, the role that owns the schema',
+    consumers: ['migrate'],
+    env: 'POSTGRES_OWNER_PASSWORD',
+    source: { generate: 24 },
+    minLength: 24,
+  },
+  postgres_app_password: {
+    title: 'Password of wa_app, the role the server works as',
+    consumers: ['app', 'migrate'],
+    env: 'POSTGRES_APP_PASSWORD',
+    source: { generate: 24 },
+    minLength: 24,
+  },
+} as const satisfies Record<string, SecretSpec>
+
+export type SecretName = keyof typeof table
+
+export const SECRETS: Readonly<Record<SecretName, SecretSpec>> = table
+
+export const SECRET_NAMES = Object.keys(table) as readonly SecretName[]
+
+/** A secret's name; also its key in the encrypted file and its file name on the host. */
+export const SECRET_NAME = /^[a-z][a-z0-9_]{0,80}$/
