@@ -43,6 +43,8 @@ export interface EmbeddedPostgresOptions {
   readonly dir?: string
   /** 0, the default, picks a free port. */
   readonly port?: number
+  /** Of the superuser. Default: a new random one. */
+  readonly password?: Secret
   /** Off only where losing data on a power cut does not matter, such as tests. Default on. */
   readonly fsync?: boolean
 }
@@ -73,7 +75,7 @@ export async function startPostgres(options: EmbeddedPostgresOptions = {}): Prom
     if (asRoot) await chown(root, NOBODY, NOBODY)
     bin = await findBinaries(root)
     const port = options.port || (await freePort())
-    const password = new Secret(randomBytes(24).toString('hex'))
+    const password = options.password ?? new Secret(randomBytes(24).toString('hex'))
     const command = (name: string, args: string[]) =>
       run(join(bin, name), args, { ...user, cwd: root, env: environment, timeout: 60_000 })
 
@@ -190,7 +192,8 @@ async function works(bin: string): Promise<boolean> {
   )
 }
 
-async function freePort(): Promise<number> {
+/** A TCP port on 127.0.0.1 that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
   const address = server.address()

@@ -1,0 +1,37 @@
+/** Packages, Docker, the firewall and the directories everything else is put into. */
+import { isMain } from '../scripts/lib/entry.ts'
+import { NGINX_GID, TLS_DIRECTORY } from '../scripts/lib/stack.ts'
+import { formatAnswers } from './lib/answers.ts'
+import { packages } from './lib/apt.ts'
+import { dockerEngine, dockerSettings } from './lib/docker.ts'
+import { directories, files } from './lib/files.ts'
+import { firewall } from './lib/firewall.ts'
+import { serverBundle } from './lib/local.ts'
+import { main } from './lib/main.ts'
+import type { Step } from './lib/resource.ts'
+
+const step: Step = {
+  id: '00-install',
+  title: 'Packages, Docker, firewall',
+  host: (context) => [
+    directories('directories', [
+      { path: context.paths.etc, mode: 0o700 },
+      { path: context.paths.state, mode: 0o755 },
+      // certbot writes challenges, nginx reads them.
+      { path: `${context.paths.state}/acme`, mode: 0o755 },
+      { path: TLS_DIRECTORY, mode: 0o750, gid: NGINX_GID },
+      { path: context.paths.logs, mode: 0o750 },
+    ]),
+    files('answers', async () => [
+      { path: `${context.paths.etc}/answers.yaml`, text: formatAnswers(context.answers), mode: 0o600 },
+    ]),
+    dockerSettings(context),
+    dockerEngine(context),
+    packages('packages', context, ['ca-certificates', 'certbot', 'ufw']),
+    firewall(context),
+  ],
+  local: (context) => [serverBundle(context)],
+}
+
+export default step
+if (isMain(import.meta.url)) await main([step])

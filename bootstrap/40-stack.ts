@@ -1,0 +1,28 @@
+/** Images, configuration, and the containers under systemd. */
+import { isMain } from '../scripts/lib/entry.ts'
+import { STACK_ENV } from '../scripts/lib/stack.ts'
+import { images, nginxConfiguration, stack, stackEnvironment } from './lib/compose.ts'
+import { files } from './lib/files.ts'
+import { sandboxPostgres, sandboxServer } from './lib/local.ts'
+import { main } from './lib/main.ts'
+import type { Step } from './lib/resource.ts'
+import { unitFile } from './lib/units.ts'
+
+const step: Step = {
+  id: '40-stack',
+  title: 'Containers',
+  host: (context) => [
+    // Needs nothing but the engine, and takes longest: it runs beside the steps before it.
+    images(context, ['docker engine']),
+    files('stack configuration', async () => [
+      { path: STACK_ENV, text: await stackEnvironment(context), mode: 0o600 },
+      { path: `${context.paths.etc}/nginx/nginx.conf`, text: await nginxConfiguration(context), mode: 0o644 },
+    ]),
+    unitFile('whatsapp-mcp.service', context),
+    { ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] },
+  ],
+  local: (context) => [sandboxPostgres(context), sandboxServer(context)],
+}
+
+export default step
+if (isMain(import.meta.url)) await main([step])

@@ -1,0 +1,114 @@
+import { isDeepStrictEqual } from 'node:util'
+import { candidate, install, refreshLists } from './apt.ts'
+import type { Context } from './context.ts'
+import { Fail } from './fail.ts'
+import { readIfThere, writeAtomically } from './files.ts'
+import type { Resource } from './resource.ts'
+
+const DAEMON_JSON = '/etc/docker/daemon.json'
+
+/** Merged into what is there: other programs on the host may have their own settings. */
+const SETTINGS = {
+  'log-driver': 'json-file',
+  'log-opts': { 'max-size': '50m', 'max-file': '10' },
+  'live-restore': true,
+  'userland-proxy': false,
+  'no-new-privileges': true,
+  'default-ulimits': { nofile: { Name: 'nofile', Hard: 65536, Soft: 65536 } },
+}
+
+/** Written before Docker is installed, so that its first start already follows it. */
+export function dockerSettings({ shell }: Context): Resource {
+  const read = async (): Promise<Record<string, unknown>> => {
+    const text = await readIfThere(DAEMON_JSON)
+    try {
+      return JSON.parse(text ?? '{}') as Record<string, unknown>
+    } catch (cause) {
+      throw new Fail(`${DAEMON_JSON} is not valid JSON`, {
+        next: `mend it, or move it away: mv ${DAEMON_JSON} /root/`,
+        cause,
+      })
+    }
+  }
+  return {
+    title: 'docker settings',
+    async inspect() {
+      const found = await read()
+      const wrong = Object.entries(SETTINGS).filter(([key, value]) => !isDeepStrictEqual(found[key], value))
+      return wrong.length === 0 ? undefined : `${DAEMON_JSON} lacks ${wrong.map(([key]) => key).join(', ')}`
+    },
+    async apply() {
+      await shell()`install -d -m 0755 /etc/docker`
+      await writeAtomically(DAEMON_JSON, `${JSON.stringify({ ...(await read()), ...SETTINGS }, null, 2)}\n`, {
+        mode: 0o644,
+      })
+      const active = await shell({ allowFailure: true })`systemctl is-active --quiet docker`
+      if (active.exitCode === 0) await shell({ seconds: 120 })`systemctl restart docker`
+    },
+  }
+}
+
+/** The engine and Compose v2, from whichever source this release offers. */
+export function dockerEngine(context: Context): Resource {
+  const { shell } = context
+  const installed = async () => {
+    const compose = await shell({ allowFailure: true })`docker compose version --short`
+    const daemon = await shell({ allowFailure: true })`command -v dockerd`
+    return compose.exitCode === 0 && /^v?([2-9]|\d\d)\./.test(compose.stdout) && daemon.exitCode === 0
+  }
+  return {
+    title: 'docker engine',
+    async inspect() {
+      if (!(await installed())) return 'Docker with Compose v2 is not installed'
+      const enabled = await shell({ allowFailure: true })`systemctl is-enabled --quiet docker`
+      if (enabled.exitCode !== 0) return 'Docker does not start at boot'
+      const answers = await shell({
+        allowFailure: true,
+        seconds: 10,
+      })`docker info --format ${'{{.ServerVersion}}'}`
+      return answers.exitCode === 0 ? undefined : 'the Docker daemon does not answer'
+    },
+    async apply() {
+      if (!(await installed())) await install(context, await dockerPackages(context))
+      await shell({ seconds: 90, next: 'journalctl -u docker -n 50' })`systemctl enable --now docker`
+    },
+  }
+}
+
+/** Ubuntu ships `docker-compose-v2`; Debian 13 has version 2 in `docker-compose`; older releases need Docker's own packages. */
+async function dockerPackages(context: Context): Promise<string[]> {
+  await refreshLists(context.shell)
+  if ((await candidate(context, 'docker-compose-v2')) !== undefined) return ['docker.io', 'docker-compose-v2']
+  const compose = await candidate(context, 'docker-compose')
+  if (compose !== undefined && !/^(\d+:)?1\./.test(compose))
+    return ['docker.io', 'docker-cli', 'docker-compose']
+  await addDockerRepository(context)
+  return ['docker-ce', 'docker-ce-cli', 'containerd.io', 'docker-compose-plugin']
+}
+
+const DOCKER_FINGERPRINT = '9DC858229FC7DD38854AE2D88D81803C0EBFCD88'
+const DOCKER_KEY = '/etc/apt/keyrings/docker.asc'
+
+async function addDockerRepository(context: Context): Promise<void> {
+  const { shell } = context
+  await install(context, ['ca-certificates', 'curl', 'gnupg'])
+  const release = await shell()`. /etc/os-release && printf '%s %s' "$ID" "$VERSION_CODENAME"`
+  const [id = '', codename = ''] = release.stdout.trim().split(' ')
+  const base = `https://download.docker.com/linux/${id}`
+  const key = await shell({
+    seconds: 40,
+    next: `curl -I ${base}/gpg`,
+  })`curl -fsS --max-time 30 ${`${base}/gpg`}`
+  const shown = await shell({ input: key.stdout })`gpg --batch --show-keys --with-colons`
+  const fingerprint = /^fpr:+([0-9A-F]{40}):/m.exec(shown.stdout)?.[1]
+  if (fingerprint !== DOCKER_FINGERPRINT) {
+    throw new Fail(`the signing key at ${base}/gpg has the fingerprint ${fingerprint}, not Docker's`, {
+      next: 'do not go on from this network: somebody may be answering in place of Docker',
+    })
+  }
+  await shell()`install -d -m 0755 /etc/apt/keyrings`
+  await writeAtomically(DOCKER_KEY, key.stdout, { mode: 0o644 })
+  const source = `Types: deb\nURIs: ${base}\nSuites: ${codename}\nComponents: stable\nSigned-By: ${DOCKER_KEY}\n`
+  await writeAtomically('/etc/apt/sources.list.d/docker.sources', source, { mode: 0o644 })
+  await refreshLists(shell, { force: true })
+}

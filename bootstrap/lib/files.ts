@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, chown, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Resource } from './resource.ts'
+
+/** Owner and permission bits of a managed path. Root's unless said otherwise. */
+export interface Ownership {
+  mode: number
+  uid?: number
+  gid?: number
+}
+
+/** Reads a text file; `undefined` when it does not exist. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Writes so that a reader sees the old text or the new one, never half of either, even after a power cut. */
+export async function writeAtomically(path: string, text: string, o: Ownership): Promise<void> {
+  const temporary = `${dirname(path)}/.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      await file.writeFile(text)
+      await file.chmod(o.mode)
+      if (process.getuid?.() === 0) await file.chown(o.uid ?? 0, o.gid ?? 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** What differs in owner or permissions, or `undefined`. Owners are compared for root only: nobody else can set them. */
+export async function ownershipDiffers(path: string, o: Ownership): Promise<string | undefined> {
+  const found = await stat(path)
+  const mode = found.mode & 0o7777
+  if (mode !== o.mode) return `${path} has mode ${mode.toString(8)}, not ${o.mode.toString(8)}`
+  if (process.getuid?.() !== 0) return undefined
+  const [uid, gid] = [o.uid ?? 0, o.gid ?? 0]
+  if (found.uid !== uid || found.gid !== gid)
+    return `${path} belongs to ${found.uid}:${found.gid}, not ${uid}:${gid}`
+  return undefined
+}
+
+/** Several files with known text, treated as one resource. */
+export function files(
+  title: string,
+  wanted: () => Promise<readonly ({ path: string; text: string } & Ownership)[]>,
+  after?: () => Promise<void>,
+): Resource {
+  const differing = async (file: { path: string; text: string } & Ownership) => {
+    const found = await readIfThere(file.path)
+    if (found === undefined) return `${file.path} is missing`
+    if (found !== file.text) return `${file.path} has other content`
+    return ownershipDiffers(file.path, file)
+  }
+  return {
+    title,
+    async inspect() {
+      for (const file of await wanted()) {
+        const difference = await differing(file)
+        if (difference !== undefined) return difference
+      }
+      return undefined
+    },
+    async apply() {
+      for (const file of await wanted()) {
+        if ((await differing(file)) === undefined) continue
+        await mkdir(dirname(file.path), { recursive: true })
+        await writeAtomically(file.path, file.text, file)
+      }
+      await after?.()
+    },
+  }
+}
+
+export function directories(title: string, wanted: readonly ({ path: string } & Ownership)[]): Resource {
+  return {
+    title,
+    async inspect() {
+      for (const directory of wanted) {
+        const found = await stat(directory.path).catch(() => undefined)
+        if (!found?.isDirectory()) return `${directory.path} is missing`
+        const difference = await ownershipDiffers(directory.path, directory)
+        if (difference !== undefined) return difference
+      }
+      return undefined
+    },
+    async apply() {
+      for (const directory of wanted) {
+        await mkdir(directory.path, { recursive: true })
+        await chmod(directory.path, directory.mode)
+        if (process.getuid?.() === 0) await chown(directory.path, directory.uid ?? 0, directory.gid ?? 0)
+      }
+    },
+  }
+}
+
+/**
+ * Fills `{{name}}` places of a template. The templates hold configuration that differs per host, nothing else.
+ * @throws when a place has no value, so that no half-filled file is installed.
+ */
+export function fill(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
+    const value = values[name]
+    if (value === undefined) throw new Error(`template place {{${name}}} has no value`)
+    return value
+  })
+}

@@ -1,0 +1,73 @@
+#!/bin/sh
+# The only part that needs neither Node nor packages: finds or installs both, then hands over to bootstrap/all.ts.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+Usage: ./bootstrap/run.sh [options of bootstrap/all.ts]
+       ./bootstrap/run.sh --local      try it out: no root, no Docker, no domain
+       ./bootstrap/run.sh --test       install what the tests need and run them
+
+Installs Node (as root, from the distribution) where there is none, then the packages of the lockfile.
+All other options: ./bootstrap/run.sh --help, once Node is there.
+TEXT
+}
+
+say() { printf '%s\n' "$*" >&2; }
+refuse() { say "refused: $1"; say "  next: $2"; exit 3; }
+
+BOOTSTRAP_STARTED=$(date +%s)
+export BOOTSTRAP_STARTED
+cd -- "$(dirname -- "$0")/.."
+
+packages=host
+for argument in "$@"; do
+    case $argument in
+        --local | --test) packages=all ;;
+        --help) command -v node >/dev/null 2>&1 || { usage; exit 0; } ;;
+    esac
+done
+
+# A host is changed by root only; say so before anything is installed.
+if [ "$packages" = host ] && [ "$(id -u)" != 0 ]; then
+    case " $* " in
+        *" --plan "* | *" --help "*) ;;
+        *) refuse "a host can only be set up by root" "sudo $0 $*    (or, without root: $0 --local)" ;;
+    esac
+fi
+
+if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+    [ "$(id -u)" = 0 ] || refuse "there is no Node.js with npm on this machine" "sudo apt-get install nodejs npm"
+    command -v apt-get >/dev/null 2>&1 || refuse "there is no Node.js with npm, and no apt-get to install them" "install Node.js 18 or newer with npm"
+    say "==> installing nodejs and npm"
+    apt() { DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -q -o DPkg::Lock::Timeout=180 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$log" 2>&1; }
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    # A run that was cut off may have left packages half configured.
+    dpkg --configure -a >"$log" 2>&1 || true
+    { apt update && apt -y --no-install-recommends install nodejs npm ca-certificates; } || {
+        tail -n 12 "$log" >&2
+        refuse "nodejs and npm could not be installed" "check that the package mirror is reachable: apt-get update"
+    }
+fi
+
+# The packages are up to date when this copy of the lockfile, made after a complete install, is the lockfile.
+stamp=node_modules/.installed-$packages
+if ! cmp -s package-lock.json "$stamp" && ! { [ "$packages" = host ] && cmp -s package-lock.json node_modules/.installed-all; }; then
+    say "==> installing the packages of the lockfile"
+    omit=
+    [ "$packages" = all ] || omit=--omit=dev
+    # npm's own limits add up to seven silent minutes.
+    timeout 300 npm ci $omit --no-audit --no-fund --loglevel=error --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 --fetch-timeout=30000 >&2 ||
+        refuse "the packages could not be installed" "check that the npm registry is reachable: npm ping"
+    cp package-lock.json "$stamp"
+fi
+
+# Node 24 from the lockfile stands in front of whatever Node the system has.
+PATH=$PWD/node_modules/.bin:$PATH
+export PATH
+if [ "${1-}" = --test ]; then
+    shift
+    exec npm test -- "$@"
+fi
+exec zx bootstrap/all.ts "$@"

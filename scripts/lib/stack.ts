@@ -1,0 +1,21 @@
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The repository this code belongs to. */
+export const ROOT = resolve(fileURLToPath(import.meta.url), '../../..')
+
+/** Host-specific values of the compose file, written by the bootstrap. */
+export const STACK_ENV = '/etc/whatsapp-mcp/stack.env'
+
+export const COMPOSE_FILE = `${ROOT}/docker-compose.prod.yml`
+
+/** Absolute, so that no working directory matters: `docker ${COMPOSE} ps`. */
+export const COMPOSE = ['compose', '--file', COMPOSE_FILE, '--env-file', STACK_ENV] as const
+
+/** Services that must be running, in the order they start. */
+export const SERVICES = ['postgres', 'app', 'nginx'] as const
+
+export const TLS_DIRECTORY = '/var/lib/whatsapp-mcp/tls'
+
+/** The user of the nginx container, who reads the certificate. */
+export const NGINX_GID = 101
