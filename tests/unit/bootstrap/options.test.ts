@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest'
+import { parseOptions, UsageError } from '../../../bootstrap/lib/options.ts'
+
+describe('parseOptions', () => {
+  it('reads what it is given', () => {
+    expect(parseOptions(['--plan', '--only', '20', '--json'])).toMatchObject({
+      plan: true,
+      only: '20',
+      json: true,
+    })
+  })
+
+  it.each([
+    [['--frm', '30'], /Unknown option '--frm'/],
+    [['--local', '--plan'], /--local takes no --plan/],
+    [['--once'], /--once belongs to --local/],
+    [['--from', '30', '--only', '20'], /not both/],
+    [['--age-key-file', 'a', '--age-key-fd', '3'], /not both/],
+    [['--age-key-fd', 'three'], /takes a number/],
+  ])('refuses %j', (args, message) => {
+    expect(() => parseOptions(args)).toThrow(UsageError)
+    expect(() => parseOptions(args)).toThrow(message)
+  })
+})
