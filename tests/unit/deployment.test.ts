@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import * as z from 'zod'
+import { CONSUMERS } from '../../secrets/schema.ts'
+
+/** Rules for the files that get installed, each learnt from a way in which such a file fails silently. */
+
+const root = join(import.meta.dirname, '../..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+const mount = z.looseObject({ type: z.string(), source: z.string(), target: z.string() })
+const service = z.looseObject({
+  image: z.string(),
+  read_only: z.boolean().optional(),
+  cap_drop: z.array(z.string()).optional(),
+  cap_add: z.array(z.string()).optional(),
+  security_opt: z.array(z.string()).optional(),
+  restart: z.string(),
+  user: z.string().optional(),
+  volumes: z.array(mount),
+  ports: z.array(z.string()).optional(),
+  networks: z.array(z.string()),
+  mem_limit: z.string().optional(),
+  pids_limit: z.number().optional(),
+})
+const compose = z
+  .looseObject({ services: z.record(z.string(), service), networks: z.record(z.string(), z.looseObject({})) })
+  .parse(parse(read('docker-compose.prod.yml'), { merge: true }))
+const services = Object.entries(compose.services)
+
+describe('docker-compose.prod.yml', () => {
+  it.each(services)('%s is confined', (_, s) => {
+    expect(s).toMatchObject({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] })
+    expect(s.cap_add).toBeUndefined()
+    expect(s.mem_limit).toBeDefined()
+    expect(s.pids_limit).toBeDefined()
+  })
+
+  it.each(services)('%s is started by systemd, and its missing directories are an error', (_, s) => {
+    expect(['no', 'on-failure:5']).toContain(s.restart)
+    for (const { type, source, ...rest } of s.volumes) {
+      if (type !== 'bind') continue
+      expect(source).toMatch(/^\//)
+      expect(source).not.toContain('docker.sock')
+      expect(rest).toMatchObject({ read_only: true, bind: { create_host_path: false } })
+    }
+  })
+
+  it.each(services)('%s runs an image by digest, or one the host must name', (_, s) => {
+    expect(s.image).toMatch(/^\$\{WA_IMAGE_[A-Z]+(:-[^}]+@sha256:[0-9a-f]{64}|:\?[^}]+)\}$/)
+  })
+
+  it.each(services)('%s sees its own secrets only', (name, s) => {
+    const secrets = s.volumes.filter(({ source }) => source.startsWith('/run/whatsapp-mcp/secrets'))
+    const expected = name in CONSUMERS ? [`/run/whatsapp-mcp/secrets/${name}`] : []
+    expect(secrets.map(({ source }) => source)).toEqual(expected)
+  })
+
+  it('publishes 80 and 443 of nginx and nothing else, and keeps the database away from it', () => {
+    const published = services.flatMap(([name, s]) => (s.ports ?? []).map((port) => `${name} ${port}`))
+    expect(published).toEqual(['nginx 0.0.0.0:80:8080', 'nginx 0.0.0.0:443:8443'])
+    const shared = compose.services.nginx?.networks.filter((n) =>
+      compose.services.postgres?.networks.includes(n),
+    )
+    expect(shared).toEqual([])
+    expect(compose.networks.data).toMatchObject({ internal: true })
+  })
+})
+
+describe('nginx.conf', () => {
+  const lines = read('nginx/nginx.conf').split('\n')
+  /** Names of the blocks each line stands in. */
+  const blocks: string[] = []
+  const placed = lines.map((line) => {
+    const text = line.replace(/#.*/, '').trim()
+    const within = [...blocks]
+    for (const [i, part] of text.split('{').entries()) {
+      if (i < text.split('{').length - 1) blocks.push(part.trim())
+    }
+    for (const _ of text.matchAll(/\}/g)) blocks.pop()
+    return { text, within }
+  })
+
+  it('sets headers at server level only: one in a location would drop all others', () => {
+    const inLocations = placed.filter(
+      ({ text, within }) =>
+        /^(proxy_set_header|add_header)\b/.test(text) && within.some((b) => b.startsWith('location')),
+    )
+    expect(inLocations).toEqual([])
+  })
+
+  it('serves no file but ACME challenges, and has no location for media', () => {
+    const text = lines.join('\n')
+    expect(placed.filter(({ text: t }) => /^(root|alias)\b/.test(t)).map(({ text: t }) => t)).toEqual([
+      'root /var/www/acme;',
+    ])
+    expect(text).not.toMatch(/location[^{]*media/)
+  })
+
+  it('logs no query string', () => {
+    const format = /log_format[\s\S]*?;/.exec(lines.join('\n'))?.[0]
+    expect(format).toContain('$uri')
+    expect(format).not.toMatch(/\$(request|request_uri|args|query_string|http_referer)\b/)
+  })
+
+  it('never delays a client within its limit and answers 429', () => {
+    const limits = placed.filter(({ text }) => text.startsWith('limit_req zone'))
+    expect(limits.length).toBeGreaterThan(4)
+    for (const { text } of limits) expect(text).toMatch(/ burst=\d+ nodelay;$/)
+    expect(lines.join('\n')).toContain('limit_req_status 429;')
+  })
+})
+
+describe.each(readdirSync(join(root, 'systemd')))('%s', (name) => {
+  const unit = read(`systemd/${name}`)
+
+  it('runs programs, not shell lines, by absolute path', () => {
+    const commands = [...unit.matchAll(/^Exec\w+=[-@:+!]*(.+)$/gm)].map((m) => m[1] ?? '')
+    expect(commands.length).toBeGreaterThan(0)
+    for (const command of commands) {
+      expect(command).toMatch(/^(\/|\{\{root\}\}\/)/)
+      expect(command).not.toMatch(/[|><;`]|&&|\$\(/)
+    }
+  })
+
+  it('can be enabled, and mentions no unit that does not exist', () => {
+    expect(unit).toMatch(/^\[Install\]\nWantedBy=/m)
+    const own = new Set(readdirSync(join(root, 'systemd')))
+    const mentioned = [...unit.matchAll(/\b(whatsapp-mcp[\w-]*\.(?:service|timer))\b/g)].map(
+      (m) => m[1] ?? '',
+    )
+    expect(mentioned.filter((other) => !own.has(other))).toEqual([])
+  })
+})
