@@ -128,7 +128,7 @@ describe.each(readdirSync(join(root, 'systemd')))('%s', (name) => {
   it('can be enabled, and mentions no unit that does not exist', () => {
     expect(unit).toMatch(/^\[Install\]\nWantedBy=/m)
     const own = new Set(readdirSync(join(root, 'systemd')))
-    const mentioned = [...unit.matchAll(/\b(whatsapp-mcp[\w-]*\.(?:service|timer))\b/g)].map(
+    const mentioned = [...unit.matchAll(/([\w-]*whatsapp-mcp[\w-]*\.(?:service|timer))\b/g)].map(
       (m) => m[1] ?? '',
     )
     expect(mentioned.filter((other) => !own.has(other))).toEqual([])
