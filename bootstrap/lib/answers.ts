@@ -5,24 +5,25 @@ import * as z from 'zod'
 import { Fail } from './fail.ts'
 import { readIfThere } from './files.ts'
 
+const DOMAIN_SHAPE = 'a host name in lower case, such as wa.example.org, without https:// and without a path'
 const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/
 const IMAGE = /^[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}$/
-const image = z
-  .string()
-  .regex(IMAGE, 'an image by digest, such as ghcr.io/you/whatsapp-mcp@sha256:<64 hex digits>')
+const IMAGE_SHAPE = 'an image by digest, such as ghcr.io/you/whatsapp-mcp@sha256:<64 hex digits>'
+const image = z.string(IMAGE_SHAPE).regex(IMAGE, IMAGE_SHAPE)
 
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory'
 
 /** What only the operator knows. No secrets in here: those live in the encrypted file. */
 export const answersSchema = z.strictObject({
-  domain: z
-    .string()
-    .regex(DOMAIN, 'a host name in lower case, such as wa.example.org, without https:// and without a path'),
+  domain: z.string(DOMAIN_SHAPE).regex(DOMAIN, DOMAIN_SHAPE),
   email: z.email('an address for the certificate authority, such as ops@example.org'),
   acme_server: z
     .url({ protocol: /^https$/, error: 'an ACME directory URL that starts with https://' })
     .default(LETS_ENCRYPT),
-  images: z.strictObject({ app: image, postgres: image.optional(), nginx: image.optional() }),
+  images: z.strictObject(
+    { app: image, postgres: image.optional(), nginx: image.optional() },
+    { error: (issue) => (issue.input === undefined ? `app: ${IMAGE_SHAPE}` : undefined) },
+  ),
 })
 
 export type Answers = z.infer<typeof answersSchema>

@@ -148,7 +148,7 @@ function describe(step: string, resource: string, error: unknown): NonNullable<R
     step,
     resource,
     message: messageOf(error),
-    next: known ? error.next : 'this looks like a defect: please report it with the log named below',
+    next: known ? error.next : 'this looks like a defect: please report it with the log',
     ...(known && error.output ? { output: error.output } : {}),
   }
 }

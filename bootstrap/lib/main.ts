@@ -49,8 +49,10 @@ async function runCommand(all: readonly Step[], options: Options): Promise<numbe
   const prepared = Math.max(0, (Date.now() - started) / 1000)
   try {
     const findings = await prepare(context, options, steps)
-    if (findings.length > 0 && !options.plan) return refuse(findings, options)
-    for (const finding of findings) say(`  ! ${finding.problem}\n    ${finding.remedy}`)
+    // A plan goes on with what it found, unless it does not even know for which domain.
+    const unknowing = context.mode === 'host' && context.answers.domain === undefined
+    if (findings.length > 0 && (!options.plan || unknowing)) return refuse(findings, options)
+    if (findings.length > 0) say(listFindings(findings))
     const reporter = progressReporter(context.log, options.plan)
     const run = await runSteps(steps, context, reporter, { plan: options.plan }).finally(() =>
       reporter.close(),
@@ -114,14 +116,18 @@ async function prepare(context: Context, options: Options, steps: readonly Step[
 }
 
 function refuse(findings: readonly Finding[], options: Options): number {
-  say(
-    red(
-      `refused before anything was changed: ${findings.length} thing${findings.length === 1 ? '' : 's'} to mend`,
-    ),
-  )
-  for (const { problem, remedy } of findings) say(`  ✗ ${problem}\n    → ${remedy}`)
+  const count = findings.length === 1 ? 'one thing' : `${findings.length} things`
+  say(red(`refused before anything was changed: ${count} to mend`))
+  say(listFindings(findings))
   if (options.json) print({ ok: false, refused: findings, steps: [] })
   return REFUSED
+}
+
+function listFindings(findings: readonly Finding[]): string {
+  const indent = (text: string, first: string) => first + text.replaceAll('\n', '\n    ')
+  return findings
+    .map(({ problem, remedy }) => `${indent(problem, '  ✗ ')}\n${indent(remedy, '    → ')}`)
+    .join('\n')
 }
 
 function conclude(

@@ -164,10 +164,7 @@ const secretsFile: Check = async ({ paths }) => {
         'on a machine that holds a key: npx zx scripts/secrets.ts recipients apply, then commit and pull',
     }
   } catch (error) {
-    return {
-      problem: messageOf(error),
-      remedy: 'restore the file from the repository: git checkout -- .sops.yaml secrets/',
-    }
+    return { problem: messageOf(error), remedy: 'then run the same command again' }
   }
 }
 
