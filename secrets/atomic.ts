@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto'
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+
+/**
+ * Reads a text file.
+ * @param remedy what to do when it is missing, as a sentence for the error
+ */
+export async function readText(path: string, remedy: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ENOENT') throw new Error(`${path} is missing. ${remedy}`)
+    if (code === 'EACCES')
+      throw new Error(`${path} may not be read by this user. Run as its owner or as root.`)
+    throw new Error(`${path} cannot be read (${code}).`)
+  }
+}
+
+/** Replaces a file in one step: readers see the old text or the new one, also after a power cut. */
+export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+  try {
+    const file = await open(temporary, 'wx', mode)
+    try {
+      await file.chmod(mode)
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  const directory = await open(dirname(path))
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
