@@ -34,15 +34,12 @@ export async function smokeHost(o: {
   url?: string | undefined
   address?: string | undefined
 }): Promise<Check[]> {
-  const run = $({ quiet: true, timeout: '30s' })
+  const run = $({ quiet: true, nothrow: true, timeout: '30s', input: '' })
   return smoke({
     url: o.url ?? `https://${await domainOfThisHost()}`,
     ...(o.address === undefined ? {} : { address: o.address }),
     appSecret: new Secret((await readFile('/run/whatsapp-mcp/secrets/app/wa_app_secret', 'utf8')).trimEnd()),
-    admin: async (args) => {
-      const result = await run({ input: '' })`docker ${COMPOSE} ${ADMIN} ${args}`
-      return { stdout: result.stdout, stderr: result.stderr }
-    },
+    admin: (args) => run`docker ${COMPOSE} ${ADMIN} ${args}`,
   })
 }
 

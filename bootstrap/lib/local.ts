@@ -166,7 +166,10 @@ claude mcp add --transport http whatsapp-mcp ${url} --header "Authorization: Bea
 export function serverCommand(context: Context, args: readonly string[]) {
   const consumer = args[0] === 'migrate' ? 'migrate' : 'app'
   const { PATH: _, ...env } = serverEnvironment(context, consumer)
-  return context.shell({ env })`${process.execPath} ${context.root}/dist/server.js ${args}`
+  return context.shell({
+    env,
+    allowFailure: args[0] !== 'migrate',
+  })`${process.execPath} ${context.root}/dist/server.js ${args}`
 }
 
 function serverEnvironment(context: Context, consumer: 'app' | 'migrate' = 'app'): Record<string, string> {

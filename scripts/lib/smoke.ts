@@ -15,8 +15,8 @@ export interface SmokeTarget {
   readonly address?: string
   /** Signs the synthetic webhook. */
   readonly appSecret: Secret
-  /** Runs the server's admin command line and returns what it printed. */
-  admin(args: readonly string[]): Promise<{ stdout: string; stderr: string }>
+  /** Runs the server's admin command line; a failing command is an exit code, not an exception. */
+  admin(args: readonly string[]): Promise<{ stdout: string; stderr: string; exitCode: number | null }>
 }
 
 export interface Check {
@@ -31,6 +31,7 @@ type Probe = (target: SmokeTarget) => Promise<string>
 /** The client that smoke tests act as; its keys live for minutes. */
 const CLIENT = 'smoke-test'
 const KEY = /wamcp_live_[a-z2-7]{28}/
+const KEY_LIFETIME_MS = 600_000
 
 /**
  * Everything a working installation does, asked from outside: health, certificate, headers, the webhook's signature
@@ -155,26 +156,18 @@ function transport({ url, address }: SmokeTarget, key: string): Transport {
 
 /** Mints a key for the smoke test's own client, which the first run creates. */
 async function mintKey({ admin }: SmokeTarget): Promise<{ key: string; id: string }> {
-  const { stdout } = await admin(['clients', 'list', '--json'])
-  const clients = JSON.parse(stdout) as { name: string }[]
-  if (!clients.some(({ name }) => name === CLIENT)) {
+  const expires = new Date(Date.now() + KEY_LIFETIME_MS).toISOString()
+  const mint = () =>
+    admin(['keys', 'mint', '--client', CLIENT, '--label', 'smoke test', '--expires', expires, '--json'])
+  let minted = await mint()
+  if (minted.exitCode !== 0) {
     await admin(['clients', 'create', '--name', CLIENT, '--display-name', 'Smoke test'])
+    minted = await mint()
   }
-  const minted = await admin([
-    'keys',
-    'mint',
-    '--client',
-    CLIENT,
-    '--label',
-    'smoke test',
-    '--expires',
-    '10m',
-    '--json',
-  ])
   const key = KEY.exec(minted.stderr)?.[0]
-  const { id } = JSON.parse(minted.stdout) as { id: string }
-  if (key === undefined) throw new Error('keys mint printed no key')
-  return { key, id }
+  if (minted.exitCode !== 0 || key === undefined)
+    throw new Error(`no key could be minted: ${minted.stderr.trim()}`)
+  return { key, id: (JSON.parse(minted.stdout) as { id: string }).id }
 }
 
 function expectStatus(what: string, response: Response, status: number): void {
