@@ -60,6 +60,10 @@ if ! cmp -s package-lock.json "$stamp" && ! { [ "$packages" = host ] && cmp -s p
     # npm's own limits add up to seven silent minutes.
     timeout 300 npm ci $omit --no-audit --no-fund --loglevel=error --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 --fetch-timeout=30000 >&2 ||
         refuse "the packages could not be installed" "check that the npm registry is reachable: npm ping"
+    # npm 9 drops this link when it discards the package of the other architecture.
+    for package in node_modules/node-linux-*; do
+        [ ! -x "$package/bin/node" ] || ln -sf "../${package#node_modules/}/bin/node" node_modules/.bin/node
+    done
     cp package-lock.json "$stamp"
 fi
 
