@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from './run.ts'
 
@@ -29,9 +28,11 @@ export interface Authority {
   issue(name: string): Promise<string>
 }
 
-/** A throw-away certificate authority for the drill's own servers, valid for two days. */
-export async function createAuthority(): Promise<Authority> {
-  const directory = await mkdtemp(join(tmpdir(), 'drill-ca-'))
+/**
+ * A throw-away certificate authority for the drill's own servers, valid for two days.
+ * @param directory private and new
+ */
+export async function createAuthority(directory: string): Promise<Authority> {
   const at = (name: string): string => join(directory, name)
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
   await run(

@@ -1,0 +1,185 @@
+/** Proves on a bare host what the project promises. `npm run drill -- --help` */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import * as z from 'zod'
+import { createAuthority } from './lib/authority.ts'
+import { Drill, PROJECT, type Scenario } from './lib/drill.ts'
+import { type Engine, openEngine } from './lib/engine.ts'
+import { buildApp, buildImages } from './lib/images.ts'
+import { prepareMaterial } from './lib/material.ts'
+import { createNetwork, removeAll } from './lib/network.ts'
+import { say, timed } from './lib/progress.ts'
+import {
+  type Bar,
+  type DrillReport,
+  machine,
+  type ScenarioResult,
+  STAND_INS,
+  writeReport,
+} from './lib/report.ts'
+import { killChildren } from './lib/run.ts'
+import * as again from './scenarios/again.ts'
+import * as badInput from './scenarios/bad-input.ts'
+import * as bootstrap from './scenarios/bootstrap.ts'
+import * as interrupted from './scenarios/interrupted.ts'
+import * as outsideIn from './scenarios/outside-in.ts'
+import * as reboot from './scenarios/reboot.ts'
+import * as wrongKey from './scenarios/wrong-key.ts'
+
+/** In this order, so that hosts are shared and only one is up at a time. */
+const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  bootstrap,
+  again,
+  reboot,
+  'outside-in': outsideIn,
+  'wrong-key': wrongKey,
+  'bad-input': badInput,
+  interrupted,
+}
+
+const USAGE = `Usage: npm run drill [-- options]
+
+Boots bare Debian hosts in containers and proves the bootstrap on them. Needs root and a Debian or Ubuntu machine.
+
+  --only NAME[,NAME]  these scenarios alone: ${Object.keys(SCENARIOS).join(', ')}
+  --keep              leave hosts and network for a look; the next run removes them
+  --json FILE         a second copy of report.json
+  --help              this text
+
+Report: tests/drill/report/. Exit codes: 0 all passed, 1 something failed, 2 wrong usage.`
+
+const TEMPORARY = 'whatsapp-mcp-drill-'
+
+async function command(): Promise<number> {
+  let options: { only?: string; keep?: boolean; json?: string; help?: boolean }
+  try {
+    options = parseArgs({
+      options: {
+        only: { type: 'string' },
+        keep: { type: 'boolean' },
+        json: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    }).values
+    const unknown = options.only?.split(',').filter((name) => !(name in SCENARIOS)) ?? []
+    if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(', ')}`)
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}\n`)
+    return 2
+  }
+  if (options.help) {
+    process.stdout.write(`${USAGE}\n`)
+    return 0
+  }
+  const chosen = options.only?.split(',') ?? Object.keys(SCENARIOS)
+  const engine = await openEngine()
+  let cleaned = false
+  const cleanUp = async (): Promise<void> => {
+    if (cleaned) return
+    cleaned = true
+    if (!options.keep) {
+      await removeAll()
+      await removeTemporary()
+      await engine.stop()
+    }
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      say('interrupted, cleaning up')
+      killChildren()
+      void cleanUp().finally(() => process.exit(130))
+    })
+  }
+  try {
+    return await perform(engine, chosen, options.json)
+  } finally {
+    await cleanUp()
+  }
+}
+
+/** What an earlier drill left that could not clean up after itself. */
+async function removeTemporary(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    if (name.startsWith(TEMPORARY)) await rm(join(tmpdir(), name), { recursive: true })
+  }
+}
+
+async function perform(engine: Engine, chosen: readonly string[], copy: string | undefined): Promise<number> {
+  const started = new Date()
+  await removeAll()
+  await removeTemporary()
+  const directory = (name: string): Promise<string> => mkdtemp(join(tmpdir(), `${TEMPORARY}${name}-`))
+  const images = await timed('images', () => buildImages(engine))
+  const app = await buildApp(engine, images, PROJECT)
+  const authority = await createAuthority(await directory('authority'))
+  const material = await timed('keys, secrets, repository', async () =>
+    prepareMaterial(PROJECT, await directory('material')),
+  )
+  const network = await createNetwork(images, authority, PROJECT)
+  const stack = {
+    app: await network.push(app, 'whatsapp-mcp'),
+    postgres: await network.push(images['standin-postgres'], 'postgres'),
+    nginx: await network.push(images['standin-nginx'], 'nginx'),
+  }
+  const drill = new Drill({ engine, images, authority, network, material, stack })
+  const results: ScenarioResult[] = []
+  for (const [name, scenario] of Object.entries(SCENARIOS)) {
+    if (chosen.includes(name)) results.push(await runScenario(drill, name, scenario))
+  }
+  const bars = await compareBars(drill.measured)
+  const checks = results.flatMap((result) => result.checks)
+  const failed = [...checks, ...bars].filter(({ ok }) => !ok).length
+  const report: DrillReport = {
+    ok: failed === 0,
+    started: started.toISOString(),
+    seconds: (Date.now() - started.getTime()) / 1000,
+    commit: material.commit,
+    modified: material.modified,
+    machine: machine(engine),
+    standIns: STAND_INS,
+    scenarios: results,
+    bars,
+    floor: drill.floor,
+    steps: drill.steps,
+  }
+  const place = join(import.meta.dirname, 'report')
+  await writeReport(report, place, copy)
+  say(`report: ${join(place, 'report.md')}`)
+  process.stdout.write(`${await readFile(join(place, 'report.md'), 'utf8')}\n`)
+  process.stdout.write(`${checks.length + bars.length - failed} passed, ${failed} failed\n`)
+  return failed === 0 ? 0 : 1
+}
+
+async function runScenario(drill: Drill, name: string, scenario: Scenario): Promise<ScenarioResult> {
+  say(`${name}: ${scenario.title}`)
+  const from = performance.now()
+  try {
+    await scenario.run(drill)
+  } catch (error) {
+    drill.expect(
+      'ran to its end',
+      false,
+      error instanceof Error ? (error.stack ?? error.message) : String(error),
+    )
+  }
+  const checks = drill.takeChecks()
+  const seconds = (performance.now() - from) / 1000
+  const bad = checks.filter(({ ok }) => !ok).length
+  say(`${name}: ${checks.length - bad} of ${checks.length} checks passed, ${seconds.toFixed(1)} s`)
+  return { name, title: scenario.title, seconds, checks }
+}
+
+const barsSchema = z.record(z.string(), z.object({ title: z.string(), unit: z.string(), limit: z.number() }))
+
+/** The bars of every figure that was measured in this run. */
+async function compareBars(measured: Readonly<Record<string, number>>): Promise<readonly Bar[]> {
+  const bars = barsSchema.parse(JSON.parse(await readFile(join(import.meta.dirname, 'bars.json'), 'utf8')))
+  return Object.entries(bars).flatMap(([name, bar]) => {
+    const value = measured[name]
+    return value === undefined ? [] : [{ ...bar, value, ok: value <= bar.limit }]
+  })
+}
+
+process.exitCode = await command()

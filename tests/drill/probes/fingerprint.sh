@@ -1,0 +1,43 @@
+# Prints the state of a host, one fact a line. Left out is what must differ from host to host:
+# keys, certificates, ACME accounts, ids, addresses and times.
+set -eu
+export LC_ALL=C
+
+dirs='/etc /usr/local /opt /var/lib/whatsapp-mcp /run/whatsapp-mcp'
+# shellcheck disable=SC2086
+find $dirs -xdev \
+    \( -path /etc/letsencrypt/accounts -o -path /opt/whatsapp-mcp/.git -o -path /opt/whatsapp-mcp/node_modules \) -prune \
+    -o \( -name '*-' -o -name '.pwd.lock' -o -name 'subgid*' -o -name 'subuid*' \) -prune \
+    -o -printf 'path %p %y %m %u:%g %l\n'
+
+# shellcheck disable=SC2086
+find $dirs -xdev \
+    \( -path /etc/letsencrypt -o -path /opt/whatsapp-mcp/.git -o -path /var/lib/whatsapp-mcp/tls -o -path /etc/ssh \
+        -o -path /etc/ssl/private -o -path /etc/docker/key.json \) -prune \
+    -o \( -name '*-' -o -name '.pwd.lock' -o -name machine-id -o -name resolv.conf -o -name hosts -o -name hostname \
+        -o -name ld.so.cache \) -prune \
+    -o -type f -exec sha256sum {} + | awk '{ print "content", $2, $1 }'
+
+dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Abbrev}\n'
+apt-mark showmanual | sed 's/^/manual /'
+systemctl list-unit-files --state=enabled --no-legend --no-pager | awk '{ print "enabled", $1 }'
+for unit in docker whatsapp-mcp whatsapp-mcp-secrets certbot.timer ufw ssh; do
+    echo "unit $unit $(systemctl is-active "$unit" || true)"
+done
+ufw status verbose | sed 's/^/ufw /'
+docker network ls --format 'network {{.Name}} {{.Driver}}'
+docker volume ls --format '{{.Name}}' | grep -vE '^[0-9a-f]{64}$' | sed 's/^/volume /'
+docker images --no-trunc --format 'image {{.Repository}}@{{.Digest}}'
+for container in $(docker ps -a --format '{{.Names}}'); do
+    docker inspect --format "container $container {{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}" "$container"
+    docker inspect --format "container $container config {{json .Config.Env}} {{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Config.User}} {{.Config.Image}}" "$container"
+    docker inspect --format "container $container host {{json .HostConfig}}" "$container"
+    docker inspect --format "container $container labels {{json .Config.Labels}}" "$container"
+    docker inspect --format "{{range .Mounts}}container $container mount {{.Type}} {{.Destination}} {{.RW}}
+{{end}}" "$container"
+done
+
+database() { docker exec -i whatsapp-mcp-postgres-1 "$@"; }
+database psql -U postgres -d wa_mcp -At -c "select 'role', rolname, rolsuper, rolcanlogin, rolcreatedb from pg_roles" </dev/null
+# Each dump carries a random word of its own.
+database pg_dump -U postgres -d wa_mcp --schema-only </dev/null | grep -Ev '^\\(un)?restrict ' | sha256sum | sed 's/^/schema /'

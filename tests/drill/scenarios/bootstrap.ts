@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { mustSucceed } from '../lib/bootstrap.ts'
+import type { Drill } from '../lib/drill.ts'
+import type { Host } from '../lib/host.ts'
+import { timed } from '../lib/progress.ts'
+
+export const title = 'an empty host becomes a healthy stack'
+
+/** What a bare Debian 13 host needs from the distribution; compared below with what the bootstrap really installs. */
+const PACKAGES = 'nodejs npm ca-certificates docker.io docker-cli docker-compose certbot ufw'
+
+export async function run(drill: Drill): Promise<void> {
+  const floor = await measureFloor(drill)
+  const { host, run: result } = await drill.undisturbed()
+  const report = mustSucceed(result)
+  drill.measured.bootstrapSeconds = result.seconds
+  drill.measured.bootstrapOverFloor = result.seconds / floor.seconds
+
+  const steps = ['00-install', '10-age-key', '20-certbot', '30-secrets', '40-stack', '50-smoke']
+  const ran = report.steps.map(({ id }) => id)
+  drill.expect('the six steps ran in order', ran.join() === steps.join(), ran.join(' '))
+  const bad = report.steps.filter(({ state }) => state !== 'changed' && state !== 'ok')
+  drill.expect('every step changed something or found it well', bad.length === 0, bad.map((s) => s.id).join())
+  drill.expect('it changed something', report.changed > 0, `${report.changed} changes`)
+  const health = await drill.world.network.client(
+    ['curl', '-s', '--cacert', '/root/acme-root.pem', '-w', '%{http_code}', 'https://wa.drill.test/health'],
+    { mayFail: true },
+  )
+  drill.expect('the client gets /health 200 by HTTPS', health.stdout.endsWith('200'), health.stdout)
+  const failed = await host.exec(['systemctl', '--failed', '--no-legend', '--plain'])
+  drill.expect('no unit failed', failed.stdout.trim() === '', failed.stdout)
+  const packages = await installedPackages(host)
+  const difference = [...packages].filter((name) => !floor.packages.has(name))
+  const missing = [...floor.packages].filter((name) => !packages.has(name))
+  drill.expect(
+    'its floor installs the same packages',
+    difference.length + missing.length === 0,
+    `only in the bootstrap: ${difference.join(' ') || 'none'}; only in the floor: ${missing.join(' ') || 'none'}`,
+  )
+}
+
+async function installedPackages(host: Host): Promise<ReadonlySet<string>> {
+  const { stdout } = await host.exec(['dpkg-query', '--show'])
+  return new Set(stdout.split('\n').flatMap((line) => line.split('\t')[0] || []))
+}
+
+/** On a host of its own, before the bootstrap. What the outer machine could keep in its caches is fetched once before both. */
+async function measureFloor(drill: Drill): Promise<{ seconds: number; packages: ReadonlySet<string> }> {
+  const script = await readFile(join(import.meta.dirname, '..', 'floor.sh'))
+  const { app, postgres, nginx } = drill.world.stack
+  const host = await drill.freshHost('floor')
+  await timed('warm the mirror', () =>
+    host.sh(
+      'apt-get -q update; apt-get -yq --no-install-recommends --download-only install $1; apt-get clean; rm -rf /var/lib/apt/lists/*',
+      [PACKAGES],
+      { limit: 300 },
+    ),
+  )
+  const result = await timed('floor', () =>
+    host.exec(['sh', '-s', PACKAGES, postgres, nginx, app], { input: script, limit: 600 }),
+  )
+  for (const line of result.stdout.trim().split('\n')) {
+    const [name, seconds] = line.split(' ')
+    if (name) drill.floor[name] = Number(seconds)
+  }
+  drill.floor.total = result.seconds
+  return { seconds: result.seconds, packages: await installedPackages(host) }
+}

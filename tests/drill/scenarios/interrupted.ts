@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bootstrap, follow, mustSucceed } from '../lib/bootstrap.ts'
+import type { Drill } from '../lib/drill.ts'
+import { compareFingerprints, takeFingerprint } from '../lib/fingerprint.ts'
+import type { Host } from '../lib/host.ts'
+import { say } from '../lib/progress.ts'
+import { tail } from '../lib/run.ts'
+
+export const title = 'killed anywhere and run again, it ends in the same state'
+
+/** Where the process tree is killed: so many seconds after this line of progress. */
+const POINTS = [
+  { what: 'inside the installation of Node', line: /installing nodejs/, after: 4 },
+  { what: 'inside the installation of the modules', line: /packages of the lockfile/, after: 1 },
+  { what: 'inside apt', line: /… docker engine/, after: 6 },
+  { what: 'inside the image pull', line: /… images/, after: 1 },
+  { what: 'before 10-age-key', line: /^==> 10-/, after: 0 },
+  { what: 'before 20-certbot', line: /^==> 20-/, after: 0 },
+  { what: 'before 30-secrets', line: /^==> 30-/, after: 0 },
+  { what: 'before 40-stack', line: /^==> 40-/, after: 0 },
+  { what: 'inside the start of the stack', line: /… stack/, after: 2 },
+  { what: 'before 50-smoke', line: /^==> 50-/, after: 0 },
+] as const
+
+export async function run(drill: Drill): Promise<void> {
+  const { fingerprint } = await drill.undisturbed()
+  const host = await drill.freshHost('interrupted')
+  for (const [index, point] of POINTS.entries()) {
+    const reached = await runAndKill(host, `drill-${index}`, point)
+    drill.expect(`killed ${point.what}`, reached === '', reached)
+    if (point.what === 'inside the image pull') await withoutRegistry(drill, host)
+  }
+  const last = await bootstrap(host, { onLine: follow })
+  const report = mustSucceed(last)
+  drill.expect('run to its end, it succeeds', report.ok)
+  const different = compareFingerprints(fingerprint, await takeFingerprint(host))
+  drill.expect('the end state is that of an undisturbed host', different.length === 0, different.join('\n'))
+  const again = mustSucceed(await bootstrap(host, { args: [] }))
+  drill.expect('the run after that changes nothing', again.changed === 0, `${again.changed} changes`)
+}
+
+/** Runs the bootstrap in a scope of its own and kills everything in it. @returns why it was not killed, or '' */
+async function runAndKill(host: Host, unit: string, point: (typeof POINTS)[number]): Promise<string> {
+  let killed: Promise<unknown> | undefined
+  const scope = `${unit}.scope`
+  const kill = async (): Promise<void> => {
+    if (point.after > 0) await sleep(point.after * 1000)
+    await host.exec(['systemctl', 'kill', '--signal=KILL', scope], { mayFail: true })
+  }
+  const result = await bootstrap(host, {
+    under: ['systemd-run', '--quiet', '--scope', `--unit=${unit}`],
+    onLine: (line) => {
+      if (point.line.test(line)) killed ??= kill()
+    },
+  })
+  await killed
+  if (killed === undefined)
+    return `the line was never printed; exit code ${result.code}\n${tail(result.stderr, 20)}`
+  if (result.report !== undefined) return 'it ended before it could be killed'
+  say(`    killed ${point.what}`)
+  return ''
+}
+
+async function withoutRegistry(drill: Drill, host: Host): Promise<void> {
+  await drill.world.network.stop('registry')
+  try {
+    const result = await bootstrap(host)
+    const failure = result.report?.failure
+    drill.expect(
+      'without the registry it fails',
+      result.code === 1 && failure !== undefined,
+      tail(result.stderr, 20),
+    )
+    const named = /registry\.drill\.test/.test(`${failure?.message} ${failure?.next}`)
+    drill.expect('and names the registry', named, `${failure?.message}\n${failure?.next}`)
+  } finally {
+    await drill.world.network.start('registry')
+  }
+}
