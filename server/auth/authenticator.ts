@@ -1,0 +1,79 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Secret } from '../../secrets/secret.ts'
+import type { PreviousPepper } from '../config/secrets.ts'
+import { type Database, within } from '../db/pool.ts'
+import type { Identity } from './identity.ts'
+import type { KeyCache } from './key-cache.ts'
+import { hashToken, isToken, prefixOf } from './token.ts'
+
+interface KeyRow {
+  readonly id: string
+  readonly hash: Buffer
+  readonly expires_at: Date | null
+  readonly client_id: string
+  readonly client_name: string
+}
+
+const LOOKUP_DEADLINE_MS = 4_000
+const BEARER = /^Bearer +(\S+)$/i
+
+export interface AuthenticatorOptions {
+  readonly sql: Database
+  readonly pepper: Secret
+  readonly previousPepper: PreviousPepper | undefined
+  readonly cache: KeyCache
+}
+
+/** Turns an `Authorization` header into an identity, by the keys in the database. */
+export class Authenticator {
+  readonly #o: AuthenticatorOptions
+
+  constructor(options: AuthenticatorOptions) {
+    this.#o = options
+  }
+
+  /**
+   * @returns The identity; `undefined` when the header is missing or the key is unknown, wrong, revoked, expired or its
+   *   client disabled. Which of these it was is deliberately not told.
+   * @throws When the database does not answer: that says nothing about the key.
+   */
+  async authenticate(header: string | undefined): Promise<Identity | undefined> {
+    const token = BEARER.exec(header ?? '')?.[1]
+    if (token === undefined || !isToken(token)) return undefined
+    const { cache, pepper } = this.#o
+    const hash = hashToken(token, pepper)
+    const cacheKey = hash.toString('latin1')
+    const known = cache.get(cacheKey)
+    if (known) return known
+
+    const remember = cache.beginLookup()
+    const row = await this.#find(prefixOf(token))
+    if (row === undefined || !(await this.#matches(row, token, hash))) return undefined
+    const identity: Identity = { keyId: row.id, clientId: row.client_id, clientName: row.client_name }
+    remember(cacheKey, identity, row.expires_at)
+    return identity
+  }
+
+  async #find(prefix: string): Promise<KeyRow | undefined> {
+    const { sql } = this.#o
+    const query = sql<KeyRow[]>`
+      select k.id, k.hash, k.expires_at, c.id as client_id, c.name as client_name
+      from api_keys k join clients c on c.id = k.client_id
+      where k.prefix = ${prefix} and k.revoked_at is null and c.disabled_at is null
+        and (k.expires_at is null or k.expires_at > now())`
+    return (await within(LOOKUP_DEADLINE_MS, query))[0]
+  }
+
+  async #matches(row: KeyRow, token: string, hash: Buffer): Promise<boolean> {
+    if (timingSafeEqual(row.hash, hash)) return true
+    const previous = this.#o.previousPepper
+    if (previous === undefined || previous.expires.getTime() <= Date.now()) return false
+    if (!timingSafeEqual(row.hash, hashToken(token, previous.pepper))) return false
+    // The token is in hand only now: moving its hash to the new pepper is what lets the previous one retire.
+    await within(
+      LOOKUP_DEADLINE_MS,
+      this.#o.sql`update api_keys set hash = ${hash} where id = ${row.id} and hash = ${row.hash}`,
+    )
+    return true
+  }
+}

@@ -1,0 +1,87 @@
+import { ADMIN_USAGE, runAdmin } from './admin/cli.ts'
+import { AdminError, UsageError } from './admin/report.ts'
+import {
+  ConfigError,
+  loadAdminConfig,
+  loadAppConfig,
+  loadListenAddress,
+  loadMigrateConfig,
+} from './config/env.ts'
+import { migrate } from './db/migrate.ts'
+import { healthcheck } from './healthcheck.ts'
+import { createLogger, type Logger } from './log.ts'
+import { serve } from './serve.ts'
+import { VERSION } from './version.ts'
+
+const USAGE = `whatsapp-mcp ${VERSION}
+
+Usage: server [COMMAND]
+
+  serve         listen for Meta's webhooks and for MCP clients (the default)
+  migrate       bring the database's roles and schema up to date
+  healthcheck   exit 0 when the server on this machine is healthy
+${ADMIN_USAGE}
+
+Settings come from the environment, secrets from files in SECRETS_DIR; see docs/components/server.md.
+`
+
+async function main(args: readonly string[]): Promise<number> {
+  const command = args[0] ?? 'serve'
+  if (args.includes('--help') || args.includes('-h') || command === 'help') {
+    process.stdout.write(USAGE)
+    return 0
+  }
+  if (command === 'clients' || command === 'keys') return await admin(args)
+  if (args.length > 1) throw new UsageError(`${command} takes no arguments.\n\n${USAGE}`)
+  if (command === 'serve') return await runServer()
+  if (command === 'migrate') return await runMigrations()
+  if (command === 'healthcheck') return (await healthcheck(loadListenAddress())) ? 0 : 1
+  throw new UsageError(`There is no command ${JSON.stringify(command)}.\n\n${USAGE}`)
+}
+
+async function admin(args: readonly string[]): Promise<number> {
+  const report = await runAdmin(args, loadAdminConfig)
+  if (report.aside) process.stderr.write(`${report.aside}\n`)
+  process.stdout.write(`${report.json ? JSON.stringify(report.data) : report.text}\n`)
+  return 0
+}
+
+async function runMigrations(): Promise<number> {
+  const config = loadMigrateConfig()
+  const applied = await migrate(config)
+  createLogger(config.logLevel).info({ applied }, 'migrated')
+  return 0
+}
+
+async function runServer(): Promise<number> {
+  const config = loadAppConfig()
+  const log = createLogger(config.logLevel)
+  const onDefect = (err: unknown) => die(log, err)
+  process.on('uncaughtException', onDefect).on('unhandledRejection', onDefect)
+  const signal = new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT']) process.once(name, resolve)
+  })
+  const server = await serve(config, log)
+  log.info({ signal: await signal }, 'stopping')
+  await server.stop()
+  return 0
+}
+
+/** After a defect nothing about this process is certain; a fresh one is. */
+function die(log: Logger, err: unknown): never {
+  log.fatal({ err }, 'defect')
+  process.exit(1)
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const usage = error instanceof UsageError
+  const meant = usage || error instanceof AdminError || error instanceof ConfigError
+  const text =
+    error instanceof Error ? (meant ? error.message : `${error.name}: ${error.message}`) : String(error)
+  process.stderr.write(`${text}\n`)
+  process.exitCode = usage ? 2 : 1
+}
+// Nothing is left to wait for, and an unreferenced timer of a library must not keep a one-shot command waiting.
+process.exit()

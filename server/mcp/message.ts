@@ -1,0 +1,67 @@
+import type { JSONRPCRequest, JSONRPCResponse } from '@modelcontextprotocol/sdk/types.js'
+
+/** JSON-RPC 2.0 §5.1, and what MCP adds. */
+export const CODES = {
+  parseError: -32700,
+  invalidRequest: -32600,
+  methodNotFound: -32601,
+  invalidParams: -32602,
+  /** A header and the body disagree (MCP 2026-07-28, Streamable HTTP). */
+  headerMismatch: -32020,
+  unsupportedVersion: -32022,
+} as const
+
+/** A JSON-RPC error that also decides the HTTP status. */
+export class RpcError extends Error {
+  override readonly name = 'RpcError'
+  readonly status: number
+  readonly code: number
+  readonly data: unknown
+
+  constructor(status: number, code: number, message: string, data?: unknown) {
+    super(message)
+    this.status = status
+    this.code = code
+    this.data = data
+  }
+
+  toResponse(id: JSONRPCRequest['id'] | null): unknown {
+    const data = this.data === undefined ? {} : { data: this.data }
+    return { jsonrpc: '2.0', id, error: { code: this.code, message: this.message, ...data } }
+  }
+}
+
+/**
+ * Reads a body as one JSON-RPC message.
+ *
+ * @returns The request, or `undefined` for a notification or a response, which need no answer.
+ * @throws RpcError 400 when it is not JSON or not one JSON-RPC message. Batches left MCP with 2025-06-18.
+ */
+export function parseMessage(body: Buffer): JSONRPCRequest | undefined {
+  let message: unknown
+  try {
+    message = JSON.parse(body.toString('utf8'))
+  } catch {
+    throw new RpcError(400, CODES.parseError, 'Parse error')
+  }
+  if (!isRecord(message) || message.jsonrpc !== '2.0') throw invalid()
+  const { id, method, params } = message
+  if (method === undefined) {
+    if (id === undefined || 'result' in message === 'error' in message) throw invalid()
+    return undefined
+  }
+  if (typeof method !== 'string' || (params !== undefined && !isRecord(params))) throw invalid()
+  if (id === undefined) return undefined
+  if (typeof id !== 'string' && !Number.isSafeInteger(id)) throw invalid()
+  return message as unknown as JSONRPCRequest
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export type { JSONRPCRequest, JSONRPCResponse }
+
+function invalid(): RpcError {
+  return new RpcError(400, CODES.invalidRequest, 'Invalid Request')
+}

@@ -1,0 +1,92 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { CAPABILITIES, SERVER_INFO } from './engine.ts'
+import { CODES, isRecord, type JSONRPCRequest, type JSONRPCResponse, RpcError } from './message.ts'
+
+/**
+ * The stateless era of the protocol, revision 2026-07-28: no handshake, every request says its version, and the headers
+ * repeat what a proxy may want to know. Everything here is what that revision adds around the requests both eras share.
+ */
+export const MODERN_VERSION = '2026-07-28'
+
+const META = 'io.modelcontextprotocol/'
+const METHODS = new Set(['server/discover', 'tools/list', 'tools/call'])
+/** `private`, because what a caller may see is going to depend on its key. */
+const CACHING = { ttlMs: 60_000, cacheScope: 'private' }
+const CACHEABLE = new Set(['server/discover', 'tools/list'])
+
+/** Whether the request belongs to the modern era; `legacy` are the versions of the handshake era. */
+export function isModern(
+  request: JSONRPCRequest,
+  headers: IncomingHttpHeaders,
+  legacy: readonly string[],
+): boolean {
+  const version = headers['mcp-protocol-version']
+  return (
+    request.method === 'server/discover' ||
+    metaOf(request)[`${META}protocolVersion`] !== undefined ||
+    (typeof version === 'string' && !legacy.includes(version))
+  )
+}
+
+/**
+ * Checks what the revision asks of every request.
+ *
+ * @throws RpcError 400 for a version we do not speak, headers that disagree with the body, or missing `_meta` fields;
+ *   404 for a method the revision, or this server, does not have.
+ */
+export function checkModern(
+  request: JSONRPCRequest,
+  headers: IncomingHttpHeaders,
+  legacy: readonly string[],
+): void {
+  const meta = metaOf(request)
+  const inBody = meta[`${META}protocolVersion`]
+  const inHeader = headers['mcp-protocol-version']
+  const requested = inBody ?? inHeader
+  if (requested !== undefined && requested !== MODERN_VERSION) {
+    const data = { supported: [MODERN_VERSION, ...legacy], requested }
+    throw new RpcError(400, CODES.unsupportedVersion, 'Unsupported protocol version', data)
+  }
+  mirror('MCP-Protocol-Version', inHeader, inBody)
+  mirror('Mcp-Method', headers['mcp-method'], request.method)
+  if (request.method === 'tools/call') mirror('Mcp-Name', decode(headers['mcp-name']), request.params?.name)
+  if (!isRecord(meta[`${META}clientCapabilities`])) {
+    throw new RpcError(400, CODES.invalidParams, `params._meta["${META}clientCapabilities"] is missing`)
+  }
+  if (!METHODS.has(request.method)) throw new RpcError(404, CODES.methodNotFound, 'Method not found')
+}
+
+/** `server/discover`, which takes the place of the handshake. */
+export function discover(request: JSONRPCRequest, legacy: readonly string[]): JSONRPCResponse {
+  const result = { supportedVersions: [MODERN_VERSION, ...legacy], capabilities: CAPABILITIES }
+  return { jsonrpc: '2.0', id: request.id, result }
+}
+
+/** Adds to a result what the revision wants in each of them. */
+export function stampModern(method: string, response: JSONRPCResponse): JSONRPCResponse {
+  if (!('result' in response)) return response
+  const result = {
+    ...response.result,
+    resultType: 'complete',
+    ...(CACHEABLE.has(method) && CACHING),
+    _meta: { ...response.result._meta, [`${META}serverInfo`]: SERVER_INFO },
+  }
+  return { ...response, result }
+}
+
+function metaOf(request: JSONRPCRequest): Record<string, unknown> {
+  const meta = request.params?._meta
+  return isRecord(meta) ? meta : {}
+}
+
+function mirror(name: string, header: string | string[] | undefined, body: unknown): void {
+  if (header !== body)
+    throw new RpcError(400, CODES.headerMismatch, `The header ${name} does not repeat the body`)
+}
+
+/** Names that do not fit a header travel as `=?base64?…?=`. */
+function decode(header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined
+  const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(header)?.[1]
+  return encoded === undefined ? header : Buffer.from(encoded, 'base64').toString('utf8')
+}
