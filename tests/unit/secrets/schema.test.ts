@@ -1,0 +1,88 @@
+import { writeFile } from 'node:fs/promises'
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { problemOfValue, problemsOf } from '../../../secrets/check.ts'
+import { openFile, readSecrets, replaceFile } from '../../../secrets/file.ts'
+import { SECRET_NAMES } from '../../../secrets/schema.ts'
+import { Secret } from '../../../secrets/secret.ts'
+import { change, create } from '../../../secrets/sops.ts'
+import { allSecrets, errorOf, repository } from './fixtures.ts'
+
+describe('the list of secrets', () => {
+  it('is what readSecrets gives', async () => {
+    const repo = await repository()
+    const values = await readSecrets(repo.secretsFile, repo.host.identity)
+    expect([...values.keys()]).toEqual(SECRET_NAMES)
+    expect(values.get('api_key_pepper')?.reveal()).toBe(allSecrets().get('api_key_pepper')?.reveal())
+  })
+
+  it('is exact: unknown, missing and short values are all named at once, without the values', async () => {
+    const repo = await repository()
+    const values = new Map<string, Secret>(allSecrets())
+    values.delete('wa_app_secret')
+    values.delete('wa_app_secret_previous')
+    values.set('media_signing_secret', new Secret('shortvalue'))
+    values.set('surplus', new Secret('surplusvalue'))
+    await writeFile(repo.secretsFile, await create(values, [repo.host.recipient]))
+    const { message } = await errorOf(() => readSecrets(repo.secretsFile, repo.host.identity))
+    expect(message).toMatch(/wa_app_secret is missing/)
+    expect(message).not.toMatch(/wa_app_secret_previous/)
+    expect(message).toMatch(/media_signing_secret must have at least 32 characters, has 10/)
+    expect(message).toMatch(/surplus is not a secret/)
+    expect(message).not.toMatch(/shortvalue|surplusvalue|canary/)
+  })
+
+  it('refuses values that programs would read differently', () => {
+    const problem = (text: string) => problemOfValue('wa_app_secret', new Secret(text))
+    const good = '0123456789abcdef'
+    expect(problem(good)).toBeUndefined()
+    expect(problem(`${good}\n`)).toMatch(/begin or end/)
+    expect(problem(` ${good}`)).toMatch(/begin or end/)
+    expect(problem(`${good}\n${good}`)).toMatch(/one line/)
+    expect(problem(`${good}\0`)).toMatch(/one line/)
+    expect(problem(`${good}\ud800`)).toMatch(/Unicode/)
+    expect(problem('short')).toMatch(/at least 16/)
+    expect(problemsOf(allSecrets())).toEqual([])
+  })
+})
+
+describe('replacing the file', () => {
+  it('does not overwrite what somebody else wrote meanwhile', async () => {
+    const repo = await repository()
+    const opened = await openFile(repo.secretsFile, repo.host.identity)
+    const next = () =>
+      change(opened, new Map(opened.values).set('wa_app_secret', new Secret('0123456789abcdef')))
+    const other = await create(allSecrets(), [repo.host.recipient])
+    await writeFile(repo.secretsFile, other)
+    await expect(replaceFile(opened, next)).rejects.toThrow(/changed by somebody else/)
+    const current = await openFile(repo.secretsFile, repo.host.identity)
+    expect(current.text).toBe(other)
+    expect(await replaceFile(current, () => current.text)).toBe(false)
+  })
+
+  it('names the file and the remedy when it is damaged', async () => {
+    const repo = await repository()
+    await writeFile(repo.secretsFile, repo.text.replace(/^api_key_pepper: .*\n/m, ''))
+    const { message } = await errorOf(() => readSecrets(repo.secretsFile, repo.host.identity))
+    expect(message).toContain(repo.secretsFile)
+    expect(message).toMatch(/MAC does not match.*git checkout/)
+    const wrong = await errorOf(() => readSecrets(repo.secretsFile, repo.stranger.identity))
+    expect(wrong.message).not.toMatch(/git checkout/)
+  })
+})
+
+describe('a Secret', () => {
+  it('never prints', () => {
+    const secret = new Secret('hunter2')
+    const error = new Error(`with ${secret}`, { cause: { secret } })
+    const seen = [
+      `${secret}`,
+      String(secret),
+      JSON.stringify({ secret }),
+      inspect({ secret }),
+      inspect(error),
+    ]
+    expect(seen.join()).not.toContain('hunter2')
+    expect(secret.reveal()).toBe('hunter2')
+  })
+})
