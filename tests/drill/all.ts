@@ -112,11 +112,11 @@ async function perform(engine: Engine, chosen: readonly string[], copy: string |
   await removeTemporary()
   const directory = (name: string): Promise<string> => mkdtemp(join(tmpdir(), `${TEMPORARY}${name}-`))
   const images = await timed('images', () => buildImages(engine))
-  const app = await buildApp(engine, images, PROJECT)
   const authority = await createAuthority(await directory('authority'))
   const material = await timed('keys, secrets, repository', async () =>
     prepareMaterial(PROJECT, await directory('material')),
   )
+  const app = await buildApp(engine, images, material.clone)
   const network = await createNetwork(images, authority, PROJECT)
   const stack = {
     app: await network.push(app, 'whatsapp-mcp'),

@@ -8,6 +8,8 @@ import { run } from './run.ts'
 export interface Material {
   /** The repository with this host's own `.sops.yaml` and secrets file committed, as `git bundle`. */
   readonly bundle: Buffer
+  /** The clone that the bundle was made from. */
+  readonly clone: string
   readonly hostKey: string
   readonly recoveryKey: string
   /** A well-formed key that nothing is encrypted to. */
@@ -57,12 +59,14 @@ export async function prepareMaterial(project: string, directory: string): Promi
     .map(([name, value]) => `${name}=${value}\n`)
     .join('')
   await run([node, join(clone, 'scripts/secrets.ts'), ...init], { input })
-  await git('add', '--force', '.sops.yaml', 'secrets/secrets.enc.yaml', '-u')
+  await git('add', '--update')
+  await git('add', '--force', '.sops.yaml', 'secrets/secrets.enc.yaml')
   await git(...identity, 'commit', '--quiet', '-m', 'Add the secrets of this host')
   const bundle = join(directory, 'repository.bundle')
   await git('bundle', 'create', '--quiet', bundle, 'HEAD')
   return {
     bundle: await readFile(bundle),
+    clone,
     hostKey,
     recoveryKey,
     foreignKey,
