@@ -27,15 +27,22 @@ type Root = keyof typeof ROOTS
 
 /** The slow ones first, as several are built side by side. */
 const IMAGES = {
-  'standin-node-build': 'forky',
-  host: 'trixie',
   'standin-postgres': 'forky',
+  host: 'trixie',
+  'standin-node-build': 'forky',
   'standin-node-run': 'forky',
   'standin-nginx': 'forky',
   client: 'trixie',
   registry: 'trixie',
   pebble: 'trixie',
 } as const satisfies Record<string, Root>
+
+/** Files an image takes from this machine. */
+const EXTRAS: Partial<Record<ImageName, readonly ('node' | 'npm')[]>> = {
+  'standin-node-build': ['node', 'npm'],
+  'standin-node-run': ['node'],
+}
+const NPM = 'npm@11.19.1'
 
 export type ImageName = keyof typeof IMAGES
 export type Images = Readonly<Record<ImageName, string>>
@@ -84,7 +91,9 @@ async function image(name: ImageName, base: string, engine: Engine): Promise<str
   const files = (await readdir(source)).sort()
   const texts = await Promise.all(files.map((file) => readFile(join(source, file), 'utf8')))
   const authorities = await foreignAuthorities()
-  return cached(name, hash(base, ...files, ...texts, ...authorities), async (tag) => {
+  const extras = EXTRAS[name] ?? []
+  const versions = extras.map((extra) => (extra === 'node' ? `${process.version} ${process.arch}` : NPM))
+  return cached(name, hash(base, ...files, ...texts, ...authorities, ...versions), async (tag) => {
     const context = await mkdtemp(join(tmpdir(), 'drill-image-'))
     try {
       await cp(source, context, { recursive: true })
@@ -96,6 +105,9 @@ async function image(name: ImageName, base: string, engine: Engine): Promise<str
       for (const [index, text] of authorities.entries()) {
         await writeFile(join(context, 'ca', `drill-outer-${index}.crt`), text)
       }
+      // The binary that runs this very drill: the upstream build, pinned by the lockfile.
+      if (extras.includes('node')) await cp(process.execPath, join(context, 'node'))
+      if (extras.includes('npm')) await fetchNpm(context)
       const labels = ['--label', `${LABEL}.image=1`]
       await docker(
         ['build', '--network', 'host', '--build-arg', `BASE=${base}`, ...labels, '-t', tag, context],
@@ -108,6 +120,11 @@ async function image(name: ImageName, base: string, engine: Engine): Promise<str
       await rm(context, { recursive: true })
     }
   })
+}
+
+async function fetchNpm(context: string): Promise<void> {
+  const packed = await run(['npm', 'pack', '--silent', NPM], { cwd: context })
+  await run(['tar', '-xzf', packed.stdout.trim(), '--transform', 's,^package,npm,'], { cwd: context })
 }
 
 /** Makes every image of the drill that its cache does not hold, three side by side. */

@@ -49,8 +49,8 @@ export interface DrillReport {
 }
 
 export const STAND_INS = [
-  { instead: 'node:24-trixie-slim', from: 'nodejs and npm of Debian forky' },
-  { instead: 'gcr.io/distroless/nodejs24-debian13', from: 'nodejs of Debian forky' },
+  { instead: 'node:24-trixie-slim', from: 'Node of the lockfile and npm on Debian forky' },
+  { instead: 'gcr.io/distroless/nodejs24-debian13', from: 'Node of the lockfile on Debian forky' },
   { instead: 'postgres:18-alpine', from: 'postgresql-18 of Debian forky' },
   { instead: 'nginx:1.30-alpine', from: 'nginx and busybox of Debian forky' },
 ] as const
