@@ -1,10 +1,20 @@
 import { defineConfig } from 'vitest/config'
 
+const limits = { testTimeout: 20_000, hookTimeout: 60_000 }
+
 export default defineConfig({
   test: {
-    include: ['tests/{unit,integration}/**/*.test.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    projects: [
+      { test: { ...limits, name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
+      {
+        test: {
+          ...limits,
+          name: 'integration',
+          include: ['tests/integration/**/*.test.ts'],
+          globalSetup: ['tests/integration/postgres.ts'],
+        },
+      },
+    ],
     coverage: {
       provider: 'v8',
       reporter: ['text-summary'],
