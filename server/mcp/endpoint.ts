@@ -25,7 +25,7 @@ export interface McpOptions {
  */
 export function createMcpHandler(options: McpOptions): Handler {
   const isOurHost = createHostCheck(options.publicUrl)
-  const engine = new Engine()
+  const engine = new Engine(options.log)
 
   return async (exchange) => {
     const { req, res } = exchange

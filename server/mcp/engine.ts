@@ -7,6 +7,7 @@ import {
   ListToolsRequestSchema,
   McpError,
 } from '@modelcontextprotocol/sdk/types.js'
+import type { Logger } from '../log.ts'
 import { VERSION } from '../version.ts'
 import { call, define, type Tool } from './tool.ts'
 import { ping } from './tools/ping.ts'
@@ -29,7 +30,7 @@ export class Engine {
   readonly #transport = new RequestTransport()
   readonly #ready: Promise<void>
 
-  constructor() {
+  constructor(log: Logger) {
     const server = new Server(SERVER_INFO, { capabilities: CAPABILITIES, jsonSchemaValidator: noValidator })
     // Made once: turning zod into JSON Schema on every list costs a hundred times what answering it does.
     const list = { tools: tools.map(define) }
@@ -38,7 +39,13 @@ export class Engine {
     server.setRequestHandler(CallToolRequestSchema, ({ params }) => {
       const tool = byName.get(params.name)
       if (tool === undefined) throw new McpError(ErrorCode.InvalidParams, 'Unknown tool')
-      return call(tool, params.arguments)
+      return call(tool, params.arguments).catch((err: unknown) => {
+        log.error({ tool: tool.name, err }, 'tool_failed')
+        return {
+          isError: true,
+          content: [{ type: 'text', text: 'The tool failed; the operator finds out why in the log.' }],
+        }
+      })
     })
     this.#ready = server.connect(this.#transport)
   }
@@ -46,6 +53,9 @@ export class Engine {
   /** Answers one request; see {@link RequestTransport.request}. */
   async answer(request: JSONRPCRequest, gone: (abandon: () => void) => void): Promise<JSONRPCResponse> {
     await this.#ready
-    return this.#transport.request(request, gone)
+    const response = await this.#transport.request(request, gone)
+    if (!('error' in response) || response.error.code !== ErrorCode.InternalError) return response
+    // Our handlers never fail, so this is the SDK rejecting the shape of the params, in the words of its parser.
+    return { ...response, error: { code: ErrorCode.InvalidParams, message: 'Invalid params' } }
   }
 }

@@ -7,6 +7,4 @@ create table webhook_events (
   received_at timestamptz not null default now()
 );
 
-create index on webhook_events (received_at);
-
 grant select, insert on webhook_events to wa_app;
