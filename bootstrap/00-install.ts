@@ -12,7 +12,7 @@ import type { Step } from './lib/resource.ts'
 
 const step: Step = {
   id: '00-install',
-  title: 'Packages, Docker, firewall',
+  title: 'Install',
   host: (context) => [
     directories('directories', [
       { path: context.paths.etc, mode: 0o700 },

@@ -10,7 +10,7 @@ import { unitFile } from './lib/units.ts'
 
 const step: Step = {
   id: '40-stack',
-  title: 'Containers',
+  title: 'Stack',
   host: (context) => [
     // Needs nothing but the engine, and takes longest: it runs beside the steps before it.
     images(context, ['docker engine']),

@@ -4,6 +4,7 @@ import { openSync } from 'node:fs'
 import { glob, mkdir, readFile, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SmokeTarget } from '../../scripts/lib/smoke.ts'
+import { newIdentity } from '../../secrets/age.ts'
 import { explode, inspectExploded } from '../../secrets/explode.ts'
 import { readSecrets } from '../../secrets/file.ts'
 import { parseIdentity } from '../../secrets/identity.ts'
@@ -11,7 +12,7 @@ import { Secret } from '../../secrets/secret.ts'
 import type { Context, LocalSandbox } from './context.ts'
 import { freePort, startPostgres } from './embedded-postgres.ts'
 import { Fail, lastLines } from './fail.ts'
-import { readIfThere } from './files.ts'
+import { readIfThere, writeAtomically } from './files.ts'
 import { say } from './report.ts'
 import type { Resource } from './resource.ts'
 
@@ -40,15 +41,14 @@ export function serverBundle({ root, shell }: Context): Resource {
 }
 
 /** Throw-away keys in the same two roles a real host has. */
-export function sandboxKeys({ paths, root, shell }: Context): Resource {
-  const recoveryKey = `${paths.etc}/recovery.key`
+export function sandboxKeys({ paths }: Context): Resource {
   return {
     title: 'age keys',
     inspect: async () => ((await readIfThere(paths.ageKey)) === undefined ? 'there are none' : undefined),
     async apply() {
       await mkdir(paths.etc, { recursive: true, mode: 0o700 })
-      for (const file of [paths.ageKey, recoveryKey]) {
-        await shell()`${process.execPath} ${root}/scripts/age-key.ts new --out ${file}`
+      for (const file of [paths.ageKey, `${paths.etc}/recovery.key`]) {
+        await writeAtomically(file, `${(await newIdentity()).reveal()}\n`, { mode: 0o400 })
       }
     },
   }

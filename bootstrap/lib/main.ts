@@ -142,7 +142,8 @@ function conclude(
       ? context.local?.url
       : context.answers.domain && `https://${context.answers.domain}`
   say(`\n${table(run, time.seconds)}`)
-  if (run.failure) say(`\n${explainFailure(run.failure, context.log.path)}`)
+  if (run.failure)
+    say(`\n${explainFailure(run.failure, context.mode === 'host' ? context.log.path : undefined)}`)
   else if (options.plan) {
     const open = run.steps.flatMap((step) => step.resources).filter((r) => r.state === 'differs').length
     say(open === 0 ? green('\nnothing to do') : bold(`\n${open} to change`))
