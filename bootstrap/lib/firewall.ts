@@ -16,7 +16,7 @@ export function firewall({ shell }: Context): Resource {
       if (!/^Default: deny \(incoming\)/m.test(status.stdout))
         return 'incoming connections are not denied by default'
       const missing = (await wanted()).filter(
-        (port) => !new RegExp(`^${port}\\s+(ALLOW|LIMIT) IN\\s+Anywhere$`, 'm').test(status.stdout),
+        (port) => !new RegExp(`^${port}\\s+(ALLOW|LIMIT) IN\\s+Anywhere *$`, 'm').test(status.stdout),
       )
       return missing.length === 0 ? undefined : `closed: ${missing.join(', ')}`
     },
