@@ -75,7 +75,7 @@ describe('dockerEngine', () => {
 })
 
 describe('firewall', () => {
-  const active = `Status: active\nDefault: deny (incoming), allow (outgoing)\n\n22/tcp                     ALLOW IN    Anywhere\n80/tcp                     ALLOW IN    Anywhere\n443/tcp                    ALLOW IN    Anywhere\n`
+  const active = `Status: active\nDefault: deny (incoming), allow (outgoing)\n\n22/tcp                     ALLOW IN    Anywhere                  \n80/tcp                     ALLOW IN    Anywhere                  \n443/tcp                    ALLOW IN    Anywhere                  \n`
 
   it('keeps the port open that sshd listens on', async () => {
     const { context, transcript } = record({
