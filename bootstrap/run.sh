@@ -51,20 +51,17 @@ if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     }
 fi
 
-# The packages are up to date when this copy of the lockfile, made after a complete install, is the lockfile.
-stamp=node_modules/.installed-$packages
-if ! cmp -s package-lock.json "$stamp" && ! { [ "$packages" = host ] && cmp -s package-lock.json node_modules/.installed-all; }; then
+# npm writes this file last, so it is missing after an install that was cut off and older after a pull that changed the lockfile.
+installed() {
+    [ node_modules/.package-lock.json -nt package-lock.json ] && { [ "$packages" = host ] || [ -d node_modules/vitest ]; }
+}
+if ! installed; then
     say "==> installing the packages of the lockfile"
     omit=
     [ "$packages" = all ] || omit=--omit=dev
     # npm's own limits add up to seven silent minutes.
     timeout 300 npm ci $omit --no-audit --no-fund --loglevel=error --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 --fetch-timeout=30000 >&2 ||
         refuse "the packages could not be installed" "check that the npm registry is reachable: npm ping"
-    # npm 9 drops this link when it discards the package of the other architecture.
-    for package in node_modules/node-linux-*; do
-        [ ! -x "$package/bin/node" ] || ln -sf "../${package#node_modules/}/bin/node" node_modules/.bin/node
-    done
-    cp package-lock.json "$stamp"
 fi
 
 # Node 24 from the lockfile stands in front of whatever Node the system has.
