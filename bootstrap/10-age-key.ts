@@ -2,6 +2,7 @@
 
 import prompts from 'prompts'
 import { isMain } from '../scripts/lib/entry.ts'
+import { writeAtomically } from '../secrets/atomic.ts'
 import { readSecrets, recipientsOfFile } from '../secrets/file.ts'
 import {
   type AcceptedIdentity,
@@ -13,7 +14,7 @@ import {
 import { readRecipients } from '../secrets/recipients.ts'
 import type { Context } from './lib/context.ts'
 import { Fail, messageOf } from './lib/fail.ts'
-import { ownershipDiffers, readIfThere, writeAtomically } from './lib/files.ts'
+import { ownershipDiffers, readIfThere } from './lib/files.ts'
 import { sandboxKeys } from './lib/local.ts'
 import { main } from './lib/main.ts'
 import { say } from './lib/report.ts'
@@ -53,7 +54,7 @@ function ageKey(context: Context): Resource {
           next: 'run the bootstrap from a terminal, or pass --age-key-file FILE',
         })
       }
-      await writeAtomically(context.paths.ageKey, `${context.identity.reveal()}\n`, { mode: MODE })
+      await writeAtomically(context.paths.ageKey, `${context.identity.reveal()}\n`, MODE)
     },
   }
 }

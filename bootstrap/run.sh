@@ -53,6 +53,7 @@ fi
 
 # npm writes this file last, so it is missing after an install that was cut off and older after a pull that changed the lockfile.
 installed() {
+    # shellcheck disable=SC3013 # dash, bash and busybox all have -nt
     [ node_modules/.package-lock.json -nt package-lock.json ] && { [ "$packages" = host ] || [ -d node_modules/vitest ]; }
 }
 if ! installed; then

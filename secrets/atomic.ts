@@ -18,13 +18,22 @@ export async function readText(path: string, remedy: string): Promise<string> {
   }
 }
 
-/** Replaces a file in one step: readers see the old text or the new one, also after a power cut. */
-export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
+/**
+ * Replaces a file in one step: readers see the old text or the new one, also after a power cut.
+ * @param owner to give the file to; only root can. Default: whoever runs this.
+ */
+export async function writeAtomically(
+  path: string,
+  text: string,
+  mode: number,
+  owner?: { uid: number; gid: number },
+): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   try {
     const file = await open(temporary, 'wx', mode)
     try {
       await file.chmod(mode)
+      if (owner) await file.chown(owner.uid, owner.gid)
       await file.writeFile(text)
       await file.sync()
     } finally {

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
+import { writeAtomically } from '../../secrets/atomic.ts'
 import { candidate, install, refreshLists } from './apt.ts'
 import type { Context } from './context.ts'
 import { Fail } from './fail.ts'
-import { readIfThere, writeAtomically } from './files.ts'
+import { readIfThere } from './files.ts'
 import type { Resource } from './resource.ts'
 
 const DAEMON_JSON = '/etc/docker/daemon.json'
@@ -39,9 +40,11 @@ export function dockerSettings({ shell }: Context): Resource {
     },
     async apply() {
       await shell()`install -d -m 0755 /etc/docker`
-      await writeAtomically(DAEMON_JSON, `${JSON.stringify({ ...(await read()), ...SETTINGS }, null, 2)}\n`, {
-        mode: 0o644,
-      })
+      await writeAtomically(
+        DAEMON_JSON,
+        `${JSON.stringify({ ...(await read()), ...SETTINGS }, null, 2)}\n`,
+        0o644,
+      )
       const active = await shell({ allowFailure: true })`systemctl is-active --quiet docker`
       if (active.exitCode === 0) await shell({ seconds: 120 })`systemctl restart docker`
     },
@@ -107,8 +110,8 @@ async function addDockerRepository(context: Context): Promise<void> {
     })
   }
   await shell()`install -d -m 0755 /etc/apt/keyrings`
-  await writeAtomically(DOCKER_KEY, key.stdout, { mode: 0o644 })
+  await writeAtomically(DOCKER_KEY, key.stdout, 0o644)
   const source = `Types: deb\nURIs: ${base}\nSuites: ${codename}\nComponents: stable\nSigned-By: ${DOCKER_KEY}\n`
-  await writeAtomically('/etc/apt/sources.list.d/docker.sources', source, { mode: 0o644 })
+  await writeAtomically('/etc/apt/sources.list.d/docker.sources', source, 0o644)
   await refreshLists(shell, { force: true })
 }

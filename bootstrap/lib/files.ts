@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { writeAtomically } from '../../secrets/atomic.ts'
 import type { Resource } from './resource.ts'
 
 /** Owner and permission bits of a managed path. Root's unless said otherwise. */
@@ -20,26 +20,6 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Writes so that a reader sees the old text or the new one, never half of either, even after a power cut. */
-export async function writeAtomically(path: string, text: string, o: Ownership): Promise<void> {
-  const temporary = `${dirname(path)}/.${randomBytes(6).toString('hex')}.tmp`
-  try {
-    const file = await open(temporary, 'wx', 0o600)
-    try {
-      await file.writeFile(text)
-      await file.chmod(o.mode)
-      if (process.getuid?.() === 0) await file.chown(o.uid ?? 0, o.gid ?? 0)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-}
-
 /** What differs in owner or permissions, or `undefined`. Owners are compared for root only: nobody else can set them. */
 export async function ownershipDiffers(path: string, o: Ownership): Promise<string | undefined> {
   const found = await stat(path)
@@ -50,6 +30,11 @@ export async function ownershipDiffers(path: string, o: Ownership): Promise<stri
   if (found.uid !== uid || found.gid !== gid)
     return `${path} belongs to ${found.uid}:${found.gid}, not ${uid}:${gid}`
   return undefined
+}
+
+/** Root sets owners; anybody else keeps what they write. */
+function ownerOf(o: Ownership): { uid: number; gid: number } | undefined {
+  return process.getuid?.() === 0 ? { uid: o.uid ?? 0, gid: o.gid ?? 0 } : undefined
 }
 
 /** Several files with known text, treated as one resource. */
@@ -77,7 +62,7 @@ export function files(
       for (const file of await wanted()) {
         if ((await differing(file)) === undefined) continue
         await mkdir(dirname(file.path), { recursive: true })
-        await writeAtomically(file.path, file.text, file)
+        await writeAtomically(file.path, file.text, file.mode, ownerOf(file))
       }
       await after?.()
     },
@@ -100,7 +85,8 @@ export function directories(title: string, wanted: readonly ({ path: string } & 
       for (const directory of wanted) {
         await mkdir(directory.path, { recursive: true })
         await chmod(directory.path, directory.mode)
-        if (process.getuid?.() === 0) await chown(directory.path, directory.uid ?? 0, directory.gid ?? 0)
+        const owner = ownerOf(directory)
+        if (owner) await chown(directory.path, owner.uid, owner.gid)
       }
     },
   }

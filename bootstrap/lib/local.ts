@@ -5,6 +5,7 @@ import { glob, mkdir, readFile, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SmokeTarget } from '../../scripts/lib/smoke.ts'
 import { newIdentity } from '../../secrets/age.ts'
+import { writeAtomically } from '../../secrets/atomic.ts'
 import { explode, inspectExploded } from '../../secrets/explode.ts'
 import { readSecrets } from '../../secrets/file.ts'
 import { parseIdentity } from '../../secrets/identity.ts'
@@ -12,7 +13,7 @@ import { Secret } from '../../secrets/secret.ts'
 import type { Context, LocalSandbox } from './context.ts'
 import { freePort, startPostgres } from './embedded-postgres.ts'
 import { Fail, lastLines } from './fail.ts'
-import { readIfThere, writeAtomically } from './files.ts'
+import { readIfThere } from './files.ts'
 import { say } from './report.ts'
 import type { Resource } from './resource.ts'
 
@@ -48,7 +49,7 @@ export function sandboxKeys({ paths }: Context): Resource {
     async apply() {
       await mkdir(paths.etc, { recursive: true, mode: 0o700 })
       for (const file of [paths.ageKey, `${paths.etc}/recovery.key`]) {
-        await writeAtomically(file, `${(await newIdentity()).reveal()}\n`, { mode: 0o400 })
+        await writeAtomically(file, `${(await newIdentity()).reveal()}\n`, 0o400)
       }
     },
   }

@@ -2,7 +2,8 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { directories, files, fill, writeAtomically } from '../../../bootstrap/lib/files.ts'
+import { directories, files, fill } from '../../../bootstrap/lib/files.ts'
+import { writeAtomically } from '../../../secrets/atomic.ts'
 
 let directory: string
 beforeEach(async () => {
@@ -41,10 +42,10 @@ describe('files', () => {
 
 describe('writeAtomically', () => {
   it('leaves neither a temporary file nor a half-written one when the rename fails', async () => {
-    await expect(writeAtomically(join(directory, 'taken'), 'text', { mode: 0o600 })).resolves.toBeUndefined()
+    await expect(writeAtomically(join(directory, 'taken'), 'text', 0o600)).resolves.toBeUndefined()
     const busy = join(directory, 'busy')
     await directories('d', [{ path: join(busy, 'child'), mode: 0o755 }]).apply()
-    await expect(writeAtomically(busy, 'text', { mode: 0o600 })).rejects.toThrow()
+    await expect(writeAtomically(busy, 'text', 0o600)).rejects.toThrow()
     expect((await readdir(directory)).sort()).toEqual(['busy', 'taken'])
     expect((await stat(busy)).isDirectory()).toBe(true)
   })
