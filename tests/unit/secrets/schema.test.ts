@@ -1,12 +1,14 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { writeAtomically } from '../../../secrets/atomic.ts'
 import { problemOfValue, problemsOf } from '../../../secrets/check.ts'
 import { openFile, readSecrets, replaceFile } from '../../../secrets/file.ts'
 import { SECRET_NAMES } from '../../../secrets/schema.ts'
 import { Secret } from '../../../secrets/secret.ts'
 import { change, create } from '../../../secrets/sops.ts'
-import { allSecrets, errorOf, repository } from './fixtures.ts'
+import { allSecrets, errorOf, repository, scratch } from './fixtures.ts'
 
 describe('the list of secrets', () => {
   it('is what readSecrets gives', async () => {
@@ -58,6 +60,24 @@ describe('replacing the file', () => {
     const current = await openFile(repo.secretsFile, repo.host.identity)
     expect(current.text).toBe(other)
     expect(await replaceFile(current, () => current.text)).toBe(false)
+  })
+
+  it('is atomic: a reader with the old file open keeps it, and a failure leaves nothing', async () => {
+    const repo = await repository()
+    const opened = await openFile(repo.secretsFile, repo.host.identity)
+    const reader = await open(repo.secretsFile)
+    const values = new Map(opened.values).set('wa_app_secret', new Secret('0123456789abcdef'))
+    expect(await replaceFile(opened, () => change(opened, values))).toBe(true)
+    expect(await reader.readFile('utf8')).toBe(repo.text)
+    await reader.close()
+    const current = await openFile(repo.secretsFile, repo.host.identity)
+    expect(current.values.get('wa_app_secret')?.reveal()).toBe('0123456789abcdef')
+    expect((await stat(repo.secretsFile)).mode & 0o777).toBe(0o644)
+    const directory = await scratch()
+    await mkdir(join(directory, 'taken'))
+    await expect(writeAtomically(join(directory, 'taken'), 'text', 0o644)).rejects.toThrow(/EISDIR/)
+    expect(await readdir(directory)).toEqual(['taken'])
+    await expect(readSecrets(directory, repo.host.identity)).rejects.toThrow(/cannot be read \(EISDIR\)/)
   })
 
   it('names the file and the remedy when it is damaged', async () => {
