@@ -15,7 +15,6 @@ const SETTINGS = {
   'live-restore': true,
   'userland-proxy': false,
   'no-new-privileges': true,
-  'default-ulimits': { nofile: { Name: 'nofile', Hard: 65536, Soft: 65536 } },
 }
 
 /** Written before Docker is installed, so that its first start already follows it. */
