@@ -26,7 +26,8 @@ export function describeError(error: unknown): Record<string, unknown> {
   const { code } = error as NodeJS.ErrnoException
   const expected = error instanceof DatabaseTimeout || typeof code === 'string'
   return {
-    type: error.name,
+    // The driver takes the name from its class, which the bundler shortens.
+    type: 'severity' in error ? 'PostgresError' : error.name,
     ...(code !== undefined && { code }),
     message: error.message,
     ...(!expected && { stack: error.stack }),

@@ -6,8 +6,8 @@ import type { AppConfig } from './config/env.ts'
 import { connect } from './db/pool.ts'
 import { createHealth, livez } from './health/health.ts'
 import { createFront } from './http/front.ts'
+import type { Handler } from './http/reply.ts'
 import type { Logger } from './log.ts'
-import { createMcpHandler } from './mcp/endpoint.ts'
 import { VERSION } from './version.ts'
 import { createReceiveHandler } from './webhook/receive.ts'
 import { createSubscribeHandler } from './webhook/subscribe.ts'
@@ -30,6 +30,13 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
   const health = createHealth(database)
   const { pepper, previousPepper, publicUrl, appSecrets } = config
   const authenticator = new Authenticator({ sql, pepper, previousPepper, cache })
+  let mcp: Promise<Handler> | undefined
+  const loadMcp = () => {
+    mcp ??= import('./mcp/endpoint.ts').then(({ createMcpHandler }) =>
+      createMcpHandler({ authenticator, lastUsed, publicUrl, log }),
+    )
+    return mcp
+  }
   const server = createFront(
     {
       '/livez': { GET: livez },
@@ -38,7 +45,7 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
         GET: createSubscribeHandler(config.verifyToken),
         POST: createReceiveHandler({ sql, appSecrets, log }),
       },
-      '/mcp': { '*': createMcpHandler({ authenticator, lastUsed, publicUrl, log }) },
+      '/mcp': { '*': async (exchange) => (await loadMcp())(exchange) },
     },
     log,
   )
@@ -48,6 +55,8 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
   })
   const { port } = server.address() as AddressInfo
   log.info({ bind: config.bind, port, version: VERSION }, 'listening')
+  // Only now: the SDK builds hundreds of schemas, and Meta need not wait for that.
+  setImmediate(loadMcp)
 
   return {
     port,

@@ -1,10 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { mkdtemp, open, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readFile, watch, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { startPostgres } from '../../bootstrap/lib/embedded-postgres.ts'
@@ -76,22 +75,18 @@ export async function startStack(): Promise<Stack> {
 /** Starts a program that says on which port it listens. Its output goes to a file, as cheap as a container's pipe. */
 async function listen(args: string[], env: NodeJS.ProcessEnv, log: string): Promise<Listening> {
   const file = await open(log, 'w')
+  const lines = watch(log, { signal: AbortSignal.timeout(10_000) })
   const started = performance.now()
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', file.fd, 'inherit'] })
-  try {
-    while (performance.now() - started < 10_000) {
-      const line = (await readFile(log, 'utf8')).split('\n').find((text) => text.includes('"listening"'))
-      const ms = performance.now() - started
-      if (line && child.pid) {
-        const { port } = JSON.parse(line) as { port: number }
-        return { origin: `http://127.0.0.1:${port}`, pid: child.pid, ms, stop: () => stop(child) }
-      }
-      await delay(1)
-    }
-    throw new Error(`${args[0]} did not start listening`)
-  } finally {
-    await file.close()
+  await file.close()
+  for await (const _ of lines) {
+    const line = (await readFile(log, 'utf8')).split('\n').find((text) => text.includes('"listening"'))
+    if (line === undefined || child.pid === undefined) continue
+    const ms = performance.now() - started
+    const { port } = JSON.parse(line) as { port: number }
+    return { origin: `http://127.0.0.1:${port}`, pid: child.pid, ms, stop: () => stop(child) }
   }
+  throw new Error(`${args[0]} did not start listening`)
 }
 
 async function stop(child: ChildProcess): Promise<void> {
