@@ -3,7 +3,7 @@ import { isMain } from '../scripts/lib/entry.ts'
 import { NGINX_GID, TLS_DIRECTORY } from '../scripts/lib/stack.ts'
 import { formatAnswers } from './lib/answers.ts'
 import { packages } from './lib/apt.ts'
-import { dockerEngine, dockerSettings } from './lib/docker.ts'
+import { dockerEngine, dockerPackages, dockerSettings } from './lib/docker.ts'
 import { directories, files } from './lib/files.ts'
 import { firewall } from './lib/firewall.ts'
 import { serverBundle } from './lib/local.ts'
@@ -26,8 +26,8 @@ const step: Step = {
       { path: `${context.paths.etc}/answers.yaml`, text: formatAnswers(context.answers), mode: 0o600 },
     ]),
     dockerSettings(context),
+    packages('packages', context, ['ca-certificates', 'certbot', 'ufw'], dockerPackages(context)),
     dockerEngine(context),
-    packages('packages', context, ['ca-certificates', 'certbot', 'ufw']),
     firewall(context),
   ],
   local: (context) => [serverBundle(context)],

@@ -13,15 +13,26 @@ const OPTIONS = [
 const ENV = { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'l' }
 const NEXT = 'check that the package mirror is reachable: apt-get update'
 
-/** Packages of the distribution, installed without recommendations. */
-export function packages(title: string, context: Context, names: readonly string[]): Resource {
+/**
+ * Packages, installed without recommendations and in one go: each call of apt costs seconds of its own.
+ * @param choose further packages whose names differ between releases, asked for when they are to be installed
+ */
+export function packages(
+  title: string,
+  context: Context,
+  names: readonly string[],
+  choose: { inspect(): Promise<string | undefined>; names(): Promise<readonly string[]> },
+): Resource {
   return {
     title,
     async inspect() {
       const missing = await missingPackages(context, names)
-      return missing.length === 0 ? undefined : `not installed: ${missing.join(', ')}`
+      return missing.length > 0 ? `not installed: ${missing.join(', ')}` : choose.inspect()
     },
-    apply: async () => install(context, await missingPackages(context, names)),
+    async apply() {
+      await refreshLists(context.shell)
+      await install(context, [...(await missingPackages(context, names)), ...(await choose.names())])
+    },
   }
 }
 

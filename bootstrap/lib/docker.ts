@@ -50,18 +50,25 @@ export function dockerSettings({ shell }: Context): Resource {
   }
 }
 
-/** The engine and Compose v2, from whichever source this release offers. */
-export function dockerEngine(context: Context): Resource {
-  const { shell } = context
+/** What to install so that this release has the engine and Compose v2; nothing where both are there, from any source. */
+export function dockerPackages(context: Context) {
   const installed = async () => {
+    const { shell } = context
     const compose = await shell({ allowFailure: true })`docker compose version --short`
     const daemon = await shell({ allowFailure: true })`command -v dockerd`
     return compose.exitCode === 0 && /^v?([2-9]|\d\d)\./.test(compose.stdout) && daemon.exitCode === 0
   }
   return {
+    inspect: async () => ((await installed()) ? undefined : 'not installed: Docker with Compose v2'),
+    names: async () => ((await installed()) ? [] : chooseDockerPackages(context)),
+  }
+}
+
+/** The daemon, answering now and after every boot. */
+export function dockerEngine({ shell }: Context): Resource {
+  return {
     title: 'docker engine',
     async inspect() {
-      if (!(await installed())) return 'Docker with Compose v2 is not installed'
       const enabled = await shell({ allowFailure: true })`systemctl is-enabled --quiet docker`
       if (enabled.exitCode !== 0) return 'Docker does not start at boot'
       const answers = await shell({
@@ -71,15 +78,13 @@ export function dockerEngine(context: Context): Resource {
       return answers.exitCode === 0 ? undefined : 'the Docker daemon does not answer'
     },
     async apply() {
-      if (!(await installed())) await install(context, await dockerPackages(context))
       await shell({ seconds: 90, next: 'journalctl -u docker -n 50' })`systemctl enable --now docker`
     },
   }
 }
 
 /** Ubuntu ships `docker-compose-v2`; Debian 13 has version 2 in `docker-compose`; older releases need Docker's own packages. */
-async function dockerPackages(context: Context): Promise<string[]> {
-  await refreshLists(context.shell)
+async function chooseDockerPackages(context: Context): Promise<string[]> {
   if ((await candidate(context, 'docker-compose-v2')) !== undefined) return ['docker.io', 'docker-compose-v2']
   const compose = await candidate(context, 'docker-compose')
   if (compose !== undefined && !/^(\d+:)?1\./.test(compose))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { packages } from '../../../bootstrap/lib/apt.ts'
-import { dockerEngine } from '../../../bootstrap/lib/docker.ts'
+import { dockerPackages } from '../../../bootstrap/lib/docker.ts'
 import { firewall } from '../../../bootstrap/lib/firewall.ts'
 import { recorder, type Script, testContext } from './recorder.ts'
 
@@ -18,10 +18,12 @@ const actions = (transcript: string[]) =>
       !/^(dpkg-query|dpkg --audit|apt-cache|docker compose version|command -v|ufw status|sshd -T)/.test(line),
   )
 
+const nothingElse = { inspect: async () => undefined, names: async () => [] }
+
 describe('packages', () => {
   it('installs only what is missing', async () => {
     const { context, transcript } = record({ 'dpkg-query': { stdout: 'ufw installed\ncurl config-files\n' } })
-    const resource = packages('packages', context, ['ufw', 'curl', 'certbot'])
+    const resource = packages('packages', context, ['ufw', 'curl', 'certbot'], nothingElse)
     expect(await resource.inspect()).toBe('not installed: curl, certbot')
     await resource.apply()
     expect(transcript.at(-1)).toMatch(/^apt-get .*--no-install-recommends install curl certbot$/)
@@ -31,12 +33,12 @@ describe('packages', () => {
     const { context, transcript } = record({
       'dpkg --audit': { stdout: 'docker.io is only half configured\n' },
     })
-    await packages('packages', context, ['ufw']).apply()
+    await packages('packages', context, ['ufw'], nothingElse).apply()
     expect(transcript).toContain('dpkg --configure -a')
   })
 })
 
-describe('dockerEngine', () => {
+describe('dockerPackages', () => {
   const none: Script = { 'docker compose version': { exitCode: 127 } }
 
   it.each<[string, Script, string]>([
@@ -49,11 +51,11 @@ describe('dockerEngine', () => {
       },
       'docker.io docker-cli docker-compose',
     ],
-  ])('takes the distribution’s packages on %s', async (_, policies, expected) => {
+  ])('takes the distribution’s packages on %s, together with the others', async (_, policies, expected) => {
     const { context, transcript } = record({ ...none, ...policies })
-    await dockerEngine(context).apply()
-    expect(transcript.find((line) => line.includes(' install '))).toMatch(new RegExp(`install ${expected}$`))
-    expect(transcript.at(-1)).toBe('systemctl enable --now docker')
+    const resource = packages('packages', context, ['ufw'], dockerPackages(context))
+    await resource.apply()
+    expect(transcript.at(-1)).toMatch(new RegExp(`install ufw ${expected}$`))
   })
 
   it('refuses a repository key that is not Docker’s', async () => {
@@ -64,13 +66,13 @@ describe('dockerEngine', () => {
       '. /etc/os-release': { stdout: 'debian bookworm' },
       gpg: { stdout: `fpr:::::::::${'0'.repeat(40)}:\n` },
     })
-    await expect(dockerEngine(context).apply()).rejects.toThrow(/fingerprint 0{40}, not Docker's/)
+    await expect(dockerPackages(context).names()).rejects.toThrow(/fingerprint 0{40}, not Docker's/)
   })
 
   it('leaves an engine alone that was installed from anywhere else', async () => {
-    const { context, transcript } = record({ 'docker compose version': { stdout: '5.5.0\n' } })
-    await dockerEngine(context).apply()
-    expect(actions(transcript)).toEqual(['systemctl enable --now docker'])
+    const { context } = record({ 'docker compose version': { stdout: '5.5.0\n' } })
+    expect(await dockerPackages(context).names()).toEqual([])
+    expect(await dockerPackages(context).inspect()).toBeUndefined()
   })
 })
 
