@@ -65,6 +65,13 @@ if ! installed; then
         refuse "the packages could not be installed" "check that the npm registry is reachable: npm ping"
 fi
 
+# npm 9 (Debian 12 and 13) removes this link when it discards the package of the other architecture, which offers it too.
+if [ ! -x node_modules/.bin/node ]; then
+    for package in node_modules/node-linux-*; do
+        [ ! -x "$package/bin/node" ] || ln -sf "../${package#node_modules/}/bin/node" node_modules/.bin/node
+    done
+fi
+
 # Node 24 from the lockfile stands in front of whatever Node the system has.
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
