@@ -21,16 +21,23 @@ const withoutAjv: Plugin = {
 }
 
 /**
- * `import … from 'node:http'` makes Node evaluate every getter of the module, among them those that load its whole fetch
- * implementation: 75 ms of a 50 ms start. Asked for as CommonJS it stays lazy.
+ * Node's own modules that cost more than the whole rest of the start when imported plainly.
+ * `http`: an import evaluates every getter of the module, among them those that load Node's fetch (75 ms); asked for as
+ * CommonJS it stays lazy. `tls`: only loaded for a database reached by TLS. `perf_hooks`: the one thing used is a global that loads itself.
  */
-const lazyHttp: Plugin = {
-  name: 'lazy-http',
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?http$/ }, () => ({ path: 'http', namespace: 'lazy' }))
-    onLoad({ filter: /.*/, namespace: 'lazy' }, () => ({
-      contents: "module.exports = process.getBuiltinModule('node:http')",
+    const contents: Record<string, string> = {
+      http: "module.exports = process.getBuiltinModule('node:http')",
+      tls: "exports.connect = (...args) => process.getBuiltinModule('node:tls').connect(...args)",
+      perf_hooks: 'exports.performance = { now: () => performance.now() }',
+    }
+    onResolve({ filter: /^(node:)?(http|tls|perf_hooks)$/ }, ({ path }) => ({
+      path: path.replace('node:', ''),
+      namespace: 'lazy',
     }))
+    onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({ contents: contents[path] ?? '' }))
   },
 }
 
@@ -50,7 +57,7 @@ const result = await build({
   // Some of the packages inside are CommonJS and call require() for Node's own modules.
   banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   define: { BUNDLED_MIGRATIONS: JSON.stringify(readMigrations(new URL('db/sql/', import.meta.url))) },
-  plugins: [withoutAjv, lazyHttp],
+  plugins: [withoutAjv, lazyBuiltins],
   logLevel: 'warning',
 })
 
