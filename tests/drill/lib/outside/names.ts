@@ -16,7 +16,9 @@ export async function probeNames(drill: Drill): Promise<void> {
   drill.expect('http leads to https, path kept', redirected, plain.stdout)
 
   const stranger = await curl('-H', 'Host: stranger.example', `http://${DOMAIN}/`)
-  drill.expect('an unknown Host on port 80 gets no answer', stranger.code === 52, stranger.stdout)
+  // curl: 52 for a connection closed without a byte, 56 for one that was reset.
+  const silent = [52, 56].includes(stranger.code) && stranger.stdout === ''
+  drill.expect('an unknown Host on port 80 gets no answer', silent, `${stranger.code} ${stranger.stdout}`)
   const sni = await curl('-k', ...to('stranger.example'), 'https://stranger.example/')
   drill.expect(
     'an unknown name in the TLS handshake is refused',
