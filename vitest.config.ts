@@ -18,7 +18,7 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       reporter: ['text-summary'],
-      include: ['server/**', 'secrets/**', 'bootstrap/lib/**'],
+      include: ['{server,secrets}/**/*.ts', 'bootstrap/lib/*.ts'],
     },
   },
 })

@@ -22,7 +22,6 @@ export class KeyCache {
   #listening = false
   #closed = false
   readonly #sql: Database
-  readonly #loop: Promise<void>
   #wake: () => void = () => {}
 
   constructor(options: Pick<ConnectOptions, 'url' | 'role' | 'password'>) {
@@ -33,7 +32,7 @@ export class KeyCache {
       onnotify: () => this.#empty(),
       onclose: () => this.#disconnected(),
     })
-    this.#loop = this.#keepListening()
+    void this.#keepListening()
   }
 
   get(key: string): Identity | undefined {
@@ -55,7 +54,6 @@ export class KeyCache {
     this.#closed = true
     this.#wake()
     await this.#sql.end({ timeout: 1 })
-    await this.#loop
   }
 
   #empty(): void {
