@@ -28,10 +28,10 @@ for argument in "$@"; do
     esac
 done
 
-# A host is changed by root only; say so before anything is installed.
+# A host is looked at and changed by root only; say so before anything is installed.
 if [ "$packages" = host ] && [ "$(id -u)" != 0 ]; then
     case " $* " in
-        *" --plan "* | *" --help "*) ;;
+        *" --help "*) ;;
         *) refuse "a host can only be set up by root" "sudo $0 $*    (or, without root: $0 --local)" ;;
     esac
 fi

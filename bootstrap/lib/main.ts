@@ -49,9 +49,9 @@ async function runCommand(all: readonly Step[], options: Options): Promise<numbe
   const prepared = Math.max(0, (Date.now() - started) / 1000)
   try {
     const findings = await prepare(context, options, steps)
-    // A plan goes on with what it found, unless it does not even know for which domain.
-    const unknowing = context.mode === 'host' && context.answers.domain === undefined
-    if (findings.length > 0 && (!options.plan || unknowing)) return refuse(findings, options)
+    // A plan goes on with what it found, unless it may not look or does not even know for which domain.
+    const blind = context.mode === 'host' && (process.getuid?.() !== 0 || context.answers.domain === undefined)
+    if (findings.length > 0 && (!options.plan || blind)) return refuse(findings, options)
     if (findings.length > 0) say(listFindings(findings))
     const reporter = progressReporter(context.log, options.plan)
     const run = await runSteps(steps, context, reporter, { plan: options.plan }).finally(() =>
