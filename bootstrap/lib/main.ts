@@ -50,7 +50,8 @@ async function runCommand(all: readonly Step[], options: Options): Promise<numbe
   try {
     const findings = await prepare(context, options, steps)
     // A plan goes on with what it found, unless it may not look or does not even know for which domain.
-    const blind = context.mode === 'host' && (process.getuid?.() !== 0 || context.answers.domain === undefined)
+    const blind =
+      context.mode === 'host' && (process.getuid?.() !== 0 || context.answers.domain === undefined)
     if (findings.length > 0 && (!options.plan || blind)) return refuse(findings, options)
     if (findings.length > 0) say(listFindings(findings))
     const reporter = progressReporter(context.log, options.plan)
