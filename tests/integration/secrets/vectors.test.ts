@@ -9,7 +9,7 @@ import { Secret } from '../../../secrets/secret.ts'
 import { open } from '../../../secrets/sops.ts'
 
 // Files other projects published, with their published test keys; kept outside the repository.
-const vectors = process.env.SOPS_VECTORS ?? '/work/shared/vectors/sops'
+const vectors = process.env.SOPS_VECTORS ?? join(import.meta.dirname, '../../../../shared/vectors/sops')
 const hasVectors = existsSync(join(vectors, 'vectors.json'))
 if (!hasVectors) console.warn(`skipped: no vectors of other sops releases in ${vectors} (set SOPS_VECTORS)`)
 
