@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { docker, type Engine, LABEL } from './engine.ts'
 import type { Images } from './images.ts'
 import { common, DOMAIN, NETWORK } from './network.ts'
@@ -15,8 +13,6 @@ const CAPABILITIES =
 
 /** On cgroup v1 systemd must be told, and the hierarchies are mounted read-only, which the inner engine cannot use. */
 const LEGACY_INIT = 'for d in /sys/fs/cgroup/*/; do mount -o remount,rw,bind "$d"; done; exec /sbin/init'
-
-const RUNC = join(import.meta.dirname, 'runc.sh')
 
 /** A Debian machine with systemd as its first process, in a container of the outer engine. */
 export class Host {
@@ -47,7 +43,6 @@ export class Host {
       ...(legacy ? ['sh', '-c', LEGACY_INIT] : []),
     ])
     await host.booted()
-    if (!engine.privileged) await host.write('/usr/local/sbin/runc', await readFile(RUNC), '0755')
     return host
   }
 

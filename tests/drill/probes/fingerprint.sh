@@ -28,15 +28,6 @@ ufw status verbose | sed 's/^/ufw /'
 docker network ls --format 'network {{.Name}} {{.Driver}}'
 docker volume ls --format '{{.Name}}' | grep -vE '^[0-9a-f]{64}$' | sed 's/^/volume /'
 docker images --no-trunc --format 'image {{.Repository}}@{{.Digest}}'
-for container in $(docker ps -a --format '{{.Names}}'); do
-    docker inspect --format "container $container {{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}" "$container"
-    docker inspect --format "container $container config {{json .Config.Env}} {{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Config.User}} {{.Config.Image}}" "$container"
-    docker inspect --format "container $container host {{json .HostConfig}}" "$container"
-    docker inspect --format "container $container labels {{json .Config.Labels}}" "$container"
-    docker inspect --format "{{range .Mounts}}container $container mount {{.Type}} {{.Destination}} {{.RW}}
-{{end}}" "$container"
-done
-
 database() { docker exec -i whatsapp-mcp-postgres-1 "$@"; }
 database psql -U postgres -d wa_mcp -At -c "select 'role', rolname, rolsuper, rolcanlogin, rolcreatedb from pg_roles" </dev/null
 # Each dump carries a random word of its own.

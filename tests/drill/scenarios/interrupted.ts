@@ -12,13 +12,14 @@ export const title = 'killed anywhere and run again, it ends in the same state'
 const POINTS = [
   { what: 'inside the installation of Node', line: /installing nodejs/, after: 4 },
   { what: 'inside the installation of the modules', line: /packages of the lockfile/, after: 1 },
-  { what: 'inside apt', line: /… docker engine/, after: 6 },
-  { what: 'inside the image pull', line: /… images/, after: 1 },
+  { what: 'inside apt', line: /… packages$/, after: 6 },
+  { what: 'inside the image pull', line: /… images$/, after: 1 },
   { what: 'before 10-age-key', line: /^==> 10-/, after: 0 },
   { what: 'before 20-certbot', line: /^==> 20-/, after: 0 },
+  { what: 'inside the order of the certificate', line: /… certificate$/, after: 1 },
   { what: 'before 30-secrets', line: /^==> 30-/, after: 0 },
   { what: 'before 40-stack', line: /^==> 40-/, after: 0 },
-  { what: 'inside the start of the stack', line: /… stack/, after: 2 },
+  { what: 'inside the start of the stack', line: /… stack$/, after: 2 },
   { what: 'before 50-smoke', line: /^==> 50-/, after: 0 },
 ] as const
 

@@ -25,7 +25,7 @@ export async function run(drill: Drill): Promise<void> {
       key: mistype(hostKey, position),
       says: new RegExp(`group[^\\n]*\\b${group}\\b`, 'i'),
     },
-    { name: 'a foreign key', key: foreignKey, says: /recipient|not.*(of|for) this|\.sops\.yaml/i },
+    { name: 'a foreign key', key: foreignKey, says: /neither file knows/ },
     { name: 'the recovery key', key: recoveryKey, says: /recovery/i },
   ]
   for (const { name, key, says } of cases) {
