@@ -1,76 +1,10 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { decodeQR } from 'qr/decode.js'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isOptional } from '../../../secrets/check.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { recipientsOfFile } from '../../../secrets/file.ts'
-import { formatRecipients } from '../../../secrets/recipients.ts'
-import { Secret } from '../../../secrets/secret.ts'
-import { create } from '../../../secrets/sops.ts'
-import { allSecrets, newKey, scratch } from '../../unit/secrets/fixtures.ts'
-
-const project = fileURLToPath(new URL('../../..', import.meta.url))
-const CANARIES = ['canary-app-secret-0001', 'canary-access-token-0002']
-const [APP_SECRET = '', ACCESS_TOKEN = ''] = CANARIES
-
-/** Each call loads the same modules; compiled once, it takes half the time. */
-const compileCache = mkdtempSync(join(tmpdir(), 'whatsapp-mcp-test-cache-'))
-afterAll(() => rmSync(compileCache, { recursive: true, force: true }))
-
-/** Everything any command printed, to look for secrets in at the end. */
-let printed = ''
-
-interface Result {
-  status: number | null
-  stdout: string
-  stderr: string
-}
-
-function run(script: string, args: string[], input = '', env: Record<string, string> = {}): Result {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [join(project, 'scripts', script), ...args],
-    {
-      input,
-      encoding: 'utf8',
-      env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: compileCache, ...env },
-    },
-  )
-  if (!args.includes('new')) printed += stdout + stderr
-  return { status, stdout, stderr }
-}
-
-/** A repository as init leaves it, made in-process because every call of a script costs half a second. */
-async function made() {
-  const root = await scratch()
-  const keys = [await newKey(), await newKey()] as const
-  const recipients = keys.map(({ recipient }) => recipient)
-  const [host, recovery] = [join(root, 'host.key'), join(root, 'recovery.key')]
-  const file = join(root, 'secrets/secrets.enc.yaml')
-  await mkdir(join(root, 'secrets'))
-  await writeFile(host, `${keys[0].identity.reveal()}\n`)
-  await writeFile(recovery, `${keys[1].identity.reveal()}\n`)
-  const roles = { host: keys[0].recipient, recovery: keys[1].recipient }
-  const listed = Object.entries(roles).map(([role, recipient]) => ({ role, recipient }))
-  await writeFile(join(root, '.sops.yaml'), formatRecipients(listed))
-  const required = [...allSecrets()].filter(([name]) => !isOptional(name))
-  const values = new Map<string, Secret>(required)
-    .set('wa_app_secret', new Secret(APP_SECRET))
-    .set('wa_default_access_token', new Secret(ACCESS_TOKEN))
-  await writeFile(file, await create(values, recipients))
-  const secrets = (args: string[], stdin = '', env = {}) =>
-    run('secrets.ts', [...args, '--root', root, '--age-key-file', host], stdin, env)
-  return { root, host, recovery, recipients, file, secrets }
-}
-
-afterAll(() => {
-  for (const canary of CANARIES) expect(printed).not.toContain(canary)
-  expect(printed).not.toMatch(/AGE-SECRET-KEY-1[A-Z0-9]/)
-})
+import { scratch } from '../../unit/secrets/fixtures.ts'
+import { ACCESS_TOKEN, APP_SECRET, made, run } from './commands.ts'
 
 describe('scripts/secrets.ts', () => {
   it('starts a repository whose file opens with either key', async () => {
@@ -274,77 +208,6 @@ describe('scripts/secrets.ts edit', () => {
   })
 })
 
-describe('scripts/age-key.ts', () => {
-  it('makes a key that is shown once, or kept in a private file that is never overwritten', async () => {
-    const shown = run('age-key.ts', ['new', '--json'])
-    expect(JSON.parse(shown.stdout)).toMatchObject({
-      identity: expect.stringMatching(/^AGE-SECRET-KEY-1[A-Z0-9]{58}$/),
-      recipient: expect.stringMatching(/^age1[a-z0-9]{58}$/),
-    })
-    const plain = run('age-key.ts', ['new'])
-    expect(plain.stdout).toMatch(/^AGE-SECRET-KEY-1[A-Z0-9]{58}\n$/)
-    expect(plain.stderr).not.toMatch(/AGE-SECRET/)
-    const root = await scratch()
-    const host = join(root, 'host.key')
-    expect(run('age-key.ts', ['new', '--out', host]).stdout).toMatch(/^age1[a-z0-9]{58}\n$/)
-    expect((await stat(host)).mode & 0o777).toBe(0o600)
-    const again = run('age-key.ts', ['new', '--out', host])
-    expect(again.stderr).toMatch(/is not overwritten/)
-    expect(run('age-key.ts', ['new', '--out', join(root, 'no/such/dir')]).stderr).toMatch(
-      /cannot be written \(ENOENT\)/,
-    )
-  })
-
-  it('prints a page that holds the key in groups, as QR code, and nothing from elsewhere', async () => {
-    const { root, host, recipients } = await made()
-    const page = join(root, 'page.html')
-    const { status } = run('age-key.ts', ['print', '--key-file', host, '--out', page, '--root', root])
-    expect(status).toBe(0)
-    expect((await stat(page)).mode & 0o777).toBe(0o600)
-    const html = await readFile(page, 'utf8')
-    const groups = [...html.matchAll(/<sup>(\d+)<\/sup>([A-Z0-9]+)/g)]
-    expect(groups.map(([, number]) => Number(number))).toEqual(
-      Array.from({ length: 15 }, (_, index) => index + 1),
-    )
-    const key = await readFile(host, 'utf8')
-    expect(key).toBe(`AGE-SECRET-KEY-1${groups.map(([, , text]) => text).join('')}\n`)
-    expect(html).toContain('Age key: host')
-    expect(html).toContain(recipients[0])
-    expect(html.replace('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:|<script|src=|href=/)
-    expect(run('age-key.ts', ['print', '--out', page], key).stderr).toMatch(/not overwritten/)
-    expect(run('age-key.ts', ['print'], key).status).toBe(2)
-  })
-
-  it('prints a QR code that reads back as the key', async () => {
-    const { root, host } = await made()
-    const page = join(root, 'page.html')
-    run('age-key.ts', ['print', '--key-file', host, '--out', page, '--root', root])
-    const html = await readFile(page, 'utf8')
-    expect(decodeSvg(html)).toBe((await readFile(host, 'utf8')).trim())
-  })
-
-  it('passes the drill for the right key only, and names the group of a slip', async () => {
-    const { root, host, recovery, recipients } = await made()
-    const key = (await readFile(host, 'utf8')).trim()
-    const check = (typed: string, ...args: string[]) =>
-      run('age-key.ts', ['check', '--root', root, ...args], typed)
-    expect(check(key).status).toBe(0)
-    expect(check(key.toLowerCase().replace(/(.{4})/g, '$1 '), '--role', 'host').status).toBe(0)
-    expect(check(key, '--recipient', recipients[0] ?? '').status).toBe(0)
-    expect(check(key, '--role', 'recovery')).toMatchObject({
-      status: 1,
-      stderr: expect.stringMatching(/another one/),
-    })
-    const other = (await readFile(recovery, 'utf8')).trim()
-    expect(check(other, '--role', 'host').status).toBe(1)
-    const slip = key.slice(0, 30) + (key[30] === 'Q' ? 'P' : 'Q') + key.slice(31)
-    expect(check(slip)).toMatchObject({ status: 1, stderr: expect.stringMatching(/group 4\./) })
-    expect(check('nonsense').status).toBe(1)
-    expect(check(key, '--role', 'nobody').status).toBe(2)
-    expect(check(key, '--role', 'host', '--recipient', recipients[0] ?? '').status).toBe(2)
-  })
-})
-
 describe('help', () => {
   it('is there for every command', () => {
     for (const script of ['secrets.ts', 'age-key.ts']) {
@@ -362,22 +225,3 @@ describe('help', () => {
     }
   })
 })
-
-/** Paints the squares of the page's drawing and reads them with the library's decoder. */
-function decodeSvg(html: string): string {
-  const size = Number(/viewBox="0 0 (\d+)/.exec(html)?.[1])
-  const scale = 8
-  const side = size * scale
-  const data = new Uint8ClampedArray(side * side * 4).fill(255)
-  let [x, y] = [0, 0]
-  for (const [, move, dx, dy] of html.matchAll(/([Mm])(-?\d+) ?(-?\d+)h1v1(?:H\d+|h-1)Z/g)) {
-    if (move === 'M') [x, y] = [0, 0]
-    x += Number(dx)
-    y += Number(dy)
-    for (let pixel = 0; pixel < scale * scale; pixel++) {
-      const at = ((y * scale + Math.floor(pixel / scale)) * side + x * scale + (pixel % scale)) * 4
-      data.fill(0, at, at + 3)
-    }
-  }
-  return decodeQR({ width: side, height: side, data })
-}
