@@ -7,15 +7,21 @@ const BUDGET_KB = 900
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /**
- * The SDK loads a JSON Schema validator for answers to questions it asks clients. We ask none and hand it a stand-in, so the
- * validator would be a third of the bundle for nothing.
+ * What packages load and we never use: the SDK's validator for answers to questions a server asks its client (we ask none and
+ * hand it a stand-in), and pino's worker threads (we write to standard output ourselves). Both cost size and start time.
  */
-const withoutAjv: Plugin = {
-  name: 'without-ajv',
+const withoutUnused: Plugin = {
+  name: 'without-unused',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /validation\/ajv-provider\.js$/ }, () => ({ path: 'ajv', namespace: 'unused' }))
-    onLoad({ filter: /.*/, namespace: 'unused' }, () => ({
+    onResolve({ filter: /^\.\/(lib\/)?transport$/ }, ({ importer }) =>
+      importer.includes('/node_modules/pino/') ? { path: 'transport', namespace: 'unused' } : undefined,
+    )
+    onLoad({ filter: /^ajv$/, namespace: 'unused' }, () => ({
       contents: 'export class AjvJsonSchemaValidator {}',
+    }))
+    onLoad({ filter: /^transport$/, namespace: 'unused' }, () => ({
+      contents: "module.exports = () => { throw new Error('log transports are left out of this bundle') }",
     }))
   },
 }
@@ -23,7 +29,8 @@ const withoutAjv: Plugin = {
 /**
  * Node's own modules that cost more than the whole rest of the start when imported plainly.
  * `http`: an import evaluates every getter of the module, among them those that load Node's fetch (75 ms); asked for as
- * CommonJS it stays lazy. `tls`: only loaded for a database reached by TLS. `perf_hooks`: the one thing used is a global that loads itself.
+ * CommonJS it stays lazy. `tls`: only loaded for a database reached by TLS. Of the other two a single value is used, which
+ * needs no module.
  */
 const lazyBuiltins: Plugin = {
   name: 'lazy-builtins',
@@ -31,9 +38,10 @@ const lazyBuiltins: Plugin = {
     const contents: Record<string, string> = {
       http: "module.exports = process.getBuiltinModule('node:http')",
       tls: "exports.connect = (...args) => process.getBuiltinModule('node:tls').connect(...args)",
+      worker_threads: 'exports.isMainThread = true',
       perf_hooks: 'exports.performance = { now: () => performance.now() }',
     }
-    onResolve({ filter: /^(node:)?(http|tls|perf_hooks)$/ }, ({ path }) => ({
+    onResolve({ filter: /^(node:)?(http|tls|worker_threads|perf_hooks)$/ }, ({ path }) => ({
       path: path.replace('node:', ''),
       namespace: 'lazy',
     }))
@@ -57,7 +65,7 @@ const result = await build({
   // Some of the packages inside are CommonJS and call require() for Node's own modules.
   banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   define: { BUNDLED_MIGRATIONS: JSON.stringify(readMigrations(new URL('db/sql/', import.meta.url))) },
-  plugins: [withoutAjv, lazyBuiltins],
+  plugins: [withoutUnused, lazyBuiltins],
   logLevel: 'warning',
 })
 

@@ -8,16 +8,31 @@ export type { Logger }
  * for a header bag or a settings object that slips in.
  */
 export function createLogger(level: string, destination?: DestinationStream): Logger {
-  const secretFields = ['authorization', 'cookie', 'password', 'token', 'secret', 'pepper', 'body', 'headers']
   const options = {
     level,
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: '‹redacted›' },
+    formatters: { level: (label: string) => ({ level: label }), log: redact },
     serializers: { err: describeError },
   }
   return destination ? pino(options, destination) : pino(options)
+}
+
+const SECRET_FIELD = /^(authorization|cookie|body|headers)$|password|token|secret|pepper/i
+
+/** Ours and not pino's own, which compiles a program at the start: that alone takes a tenth of it. */
+function redact(fields: Record<string, unknown>): Record<string, unknown> {
+  const clean: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields)) {
+    const isBag =
+      typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+    clean[name] = SECRET_FIELD.test(name)
+      ? '‹redacted›'
+      : isBag
+        ? redact(value as Record<string, unknown>)
+        : value
+  }
+  return clean
 }
 
 /** An error without the fields drivers hang on it, which may quote what a caller sent. */

@@ -120,7 +120,8 @@ function load<Values, Config>(
   consumer: Consumer,
   build: (values: Values, secrets: SecretReader, problems: string[]) => Config,
 ): Config {
-  const parsed = schema.safeParse(unsetIfEmpty(env))
+  // Compiling a parser pays off from the second use on.
+  const parsed = schema.safeParse(unsetIfEmpty(env), { jitless: true })
   const problems = parsed.success ? [] : describe(parsed.error, env)
   const secrets = new SecretReader(env, consumer, problems)
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import * as z from 'zod'
 
 /** One step of the schema's history. It is never edited once released: a later file corrects it. */
 export interface Migration {
@@ -14,7 +13,7 @@ export interface Migration {
 const FILE = /^(\d{4}_[a-z0-9_]+)\.sql$/
 
 /** Set by the bundler, so that the one-file server carries its migrations; from the sources they are read here. */
-declare const BUNDLED_MIGRATIONS: unknown
+declare const BUNDLED_MIGRATIONS: readonly Migration[]
 
 /** Reads `NNNN_name.sql` from a folder, in order. @throws Error on any other file or a gap in the numbers. */
 export function readMigrations(folder: URL): Migration[] {
@@ -30,13 +29,11 @@ export function readMigrations(folder: URL): Migration[] {
     })
 }
 
-const shape = z.array(z.object({ name: z.string(), sql: z.string(), checksum: z.string() }))
-
 /** The whole history, oldest first. */
 export const MIGRATIONS: readonly Migration[] =
   typeof BUNDLED_MIGRATIONS === 'undefined'
     ? readMigrations(new URL('sql/', import.meta.url))
-    : shape.parse(BUNDLED_MIGRATIONS)
+    : BUNDLED_MIGRATIONS
 
 /** Name of the newest migration: the schema this server works with. */
 export const SCHEMA = MIGRATIONS.at(-1)?.name ?? ''
