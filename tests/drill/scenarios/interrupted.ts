@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { bootstrap, follow, mustSucceed } from '../lib/bootstrap.ts'
 import type { Drill } from '../lib/drill.ts'
 import { compareFingerprints, takeFingerprint } from '../lib/fingerprint.ts'
@@ -8,19 +9,21 @@ import { tail } from '../lib/run.ts'
 
 export const title = 'killed anywhere and run again, it ends in the same state'
 
-/** Where the process tree is killed: so many seconds after this line of progress. */
+const KILL_AT = join(import.meta.dirname, '..', 'probes', 'kill-at.sh')
+
+/** Where the process tree is killed: so many seconds after a line of progress, given as extended regular expression. */
 const POINTS = [
-  { what: 'inside the installation of Node', line: /installing nodejs/, after: 4 },
-  { what: 'inside the installation of the modules', line: /packages of the lockfile/, after: 1 },
-  { what: 'inside apt', line: /… packages$/, after: 6 },
-  { what: 'inside the image pull', line: /… images$/, after: 1 },
-  { what: 'before 10-age-key', line: /^==> 10-/, after: 0 },
-  { what: 'before 20-certbot', line: /^==> 20-/, after: 0 },
-  { what: 'inside the order of the certificate', line: /… certificate$/, after: 1 },
-  { what: 'before 30-secrets', line: /^==> 30-/, after: 0 },
-  { what: 'before 40-stack', line: /^==> 40-/, after: 0 },
-  { what: 'inside the start of the stack', line: /… stack$/, after: 2 },
-  { what: 'before 50-smoke', line: /^==> 50-/, after: 0 },
+  { what: 'inside the installation of Node', line: 'installing nodejs', after: 4 },
+  { what: 'inside the installation of the modules', line: 'packages of the lockfile', after: 1 },
+  { what: 'inside apt', line: '… packages$', after: 6 },
+  { what: 'inside the image pull', line: '… images$', after: 1 },
+  { what: 'before 10-age-key', line: '^==> 10-', after: 0 },
+  { what: 'before 20-certbot', line: '^==> 20-', after: 0 },
+  { what: 'inside the order of the certificate', line: '… certificate$', after: 1 },
+  { what: 'before 30-secrets', line: '^==> 30-', after: 0 },
+  { what: 'before 40-stack', line: '^==> 40-', after: 0 },
+  { what: 'inside the start of the stack', line: '… stack$', after: 2 },
+  { what: 'before 50-smoke', line: '^==> 50-', after: 0 },
 ] as const
 
 export async function run(drill: Drill): Promise<void> {
@@ -40,24 +43,13 @@ export async function run(drill: Drill): Promise<void> {
   drill.expect('the run after that changes nothing', again.changed === 0, `${again.changed} changes`)
 }
 
-/** Runs the bootstrap in a scope of its own and kills everything in it. @returns why it was not killed, or '' */
+/** @returns why it was not killed there, or '' */
 async function runAndKill(host: Host, unit: string, point: (typeof POINTS)[number]): Promise<string> {
-  let killed: Promise<unknown> | undefined
-  const scope = `${unit}.scope`
-  const kill = async (): Promise<void> => {
-    if (point.after > 0) await sleep(point.after * 1000)
-    await host.exec(['systemctl', 'kill', '--signal=KILL', scope], { mayFail: true })
-  }
   const result = await bootstrap(host, {
-    under: ['systemd-run', '--quiet', '--scope', `--unit=${unit}`],
-    onLine: (line) => {
-      if (point.line.test(line)) killed ??= kill()
-    },
+    under: ['sh', '-c', await readFile(KILL_AT, 'utf8'), 'sh', unit, point.line, String(point.after)],
   })
-  await killed
-  if (killed === undefined)
-    return `the line was never printed; exit code ${result.code}\n${tail(result.stderr, 20)}`
-  if (result.report !== undefined) return 'it ended before it could be killed'
+  if (result.report !== undefined) return `it ran to its end\n${tail(result.stderr, 20)}`
+  if (!result.stderr.includes('drill: killed')) return `it ended by itself\n${tail(result.stderr, 20)}`
   say(`    killed ${point.what}`)
   return ''
 }
