@@ -215,8 +215,9 @@ function onExit(clean: () => void): { now: () => void; cancel: () => void } {
     for (const signal of signals) process.off(signal, onSignal)
   }
   const now = () => {
-    cancel()
+    // In this order: while the listeners are there, a second, impatient signal cannot cut the cleaning short.
     clean()
+    cancel()
   }
   process.once('exit', clean)
   for (const signal of signals) process.on(signal, onSignal)
