@@ -56,13 +56,24 @@ installed() {
     # shellcheck disable=SC3013 # dash, bash and busybox all have -nt
     [ node_modules/.package-lock.json -nt package-lock.json ] && { [ "$packages" = host ] || [ -d node_modules/vitest ]; }
 }
+# What 00-install will want, as far as this release has it. Fetched only, so nothing is changed before the preflight.
+fetch_ahead() {
+    names=
+    for name in certbot ufw docker.io docker-cli docker-compose-v2 docker-compose; do
+        ! apt-cache show "$name" >/dev/null 2>&1 || names="$names $name"
+    done
+    # shellcheck disable=SC2086 # a list
+    timeout 120 apt-get -qq -y --no-install-recommends --download-only install $names
+}
 if ! installed; then
+    if [ "$packages" = host ]; then fetch_ahead >/dev/null 2>&1 & fi
     say "==> installing the packages of the lockfile"
     omit=
     [ "$packages" = all ] || omit=--omit=dev
     # npm's own limits add up to seven silent minutes.
     timeout 300 npm ci $omit --no-audit --no-fund --loglevel=error --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 --fetch-timeout=30000 >&2 ||
         refuse "the packages could not be installed" "check that the npm registry is reachable: npm ping"
+    wait
 fi
 
 # npm 9 (Debian 12 and 13) removes this link when it discards the package of the other architecture, which offers it too.
