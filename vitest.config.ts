@@ -18,6 +18,8 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       reporter: ['text-summary'],
+      // The rooms in which a mistake costs secrets.
+      thresholds: { 'server/config/**': { lines: 90 }, 'secrets/**': { lines: 90 } },
       include: ['{server,secrets}/**/*.ts', 'bootstrap/lib/*.ts'],
     },
   },
