@@ -31,13 +31,17 @@ async function answers(): Promise<boolean> {
 
 async function install(): Promise<void> {
   const wanted = [
-    ['docker', 'docker.io'],
+    // A machine may have the client alone.
+    ['dockerd', 'docker.io'],
     ['mmdebstrap', 'mmdebstrap'],
     ['openssl', 'openssl'],
     ['git', 'git'],
+    // Ubuntu does not bring the keys Debian signs with.
+    ['/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'],
   ] as const
+  const there = 'command -v "$1" || test -e "$1"'
   const found = await Promise.all(
-    wanted.map(([program]) => run(['sh', '-c', 'command -v "$1"', 'sh', program], { mayFail: true })),
+    wanted.map(([what]) => run(['sh', '-c', there, 'sh', what], { mayFail: true })),
   )
   const missing = wanted.filter((_, index) => found[index]?.code !== 0).map(([, name]) => name)
   if (missing.length === 0) return

@@ -76,8 +76,7 @@ async function root(name: Root): Promise<string> {
     const directory = await mkdtemp(join(tmpdir(), 'drill-root-'))
     try {
       const file = join(directory, 'root.tar')
-      const mirror = name === 'forky' ? ['deb http://deb.debian.org/debian forky main'] : []
-      await run([...argv, file, ...mirror], { limit: 600 })
+      await run([...argv, file], { limit: 600 })
       // The build's own settings are no part of the machine it makes.
       await docker(['import', '-c', 'ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin', file, tag])
     } finally {
