@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { expiry, lineage, readCertificate } from '../../scripts/lib/certificate.ts'
 import type { Context } from './context.ts'
@@ -27,6 +27,8 @@ export function certificate(context: Context, webroot: string): Resource {
       return expiry(found)
     },
     async apply() {
+      // certbot clears away its challenge, but not when it is killed.
+      await rm(`${webroot}/.well-known`, { recursive: true, force: true })
       const challenge = await serveChallenges(webroot)
       try {
         const again = (await issuedElsewhere()) ? ['--force-renewal'] : ['--keep-until-expiring']
