@@ -36,6 +36,20 @@ if [ "$packages" = host ] && [ "$(id -u)" != 0 ]; then
     esac
 fi
 
+# What 00-install will want, as far as this release has it. Fetched only, so nothing is changed before the preflight, and
+# into a directory of its own, so that apt can install Node meanwhile.
+fetch_ahead() {
+    ahead=/var/cache/apt/ahead
+    names=
+    for name in certbot ufw docker.io docker-cli docker-compose-v2 docker-compose; do
+        ! apt-cache show "$name" >/dev/null 2>&1 || names="$names $name"
+    done
+    mkdir -p "$ahead/partial"
+    # shellcheck disable=SC2086 # a list
+    timeout 120 apt-get -qq -y --no-install-recommends --download-only -o Dir::Cache::archives="$ahead" install $names
+    mv "$ahead"/*.deb /var/cache/apt/archives/
+}
+
 if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     [ "$(id -u)" = 0 ] || refuse "there is no Node.js with npm on this machine" "sudo apt-get install nodejs npm"
     command -v apt-get >/dev/null 2>&1 || refuse "there is no Node.js with npm, and no apt-get to install them" "install Node.js 18 or newer with npm"
@@ -45,11 +59,15 @@ if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     trap 'rm -f "$log"' EXIT
     # A run that was cut off may have left packages half configured.
     dpkg --configure -a >"$log" 2>&1 || true
-    # Hundreds of small packages: one sync at the end instead of one per file, as the distribution's own installer does it.
-    { apt update && apt -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io install nodejs npm ca-certificates && sync; } || {
+    mirror_down() {
         tail -n 12 "$log" >&2
         refuse "nodejs and npm could not be installed" "check that the package mirror is reachable: apt-get update"
     }
+    apt update || mirror_down
+    if [ "$packages" = host ]; then fetch_ahead >/dev/null 2>&1 & fi
+    # Hundreds of small packages: one sync at the end instead of one per file, as the distribution's own installer does it.
+    { apt -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io install nodejs npm ca-certificates && sync; } || mirror_down
+    rm -f "$log"
 fi
 
 # npm writes this file last, so it is missing after an install that was cut off and older after a pull that changed the lockfile.
@@ -57,24 +75,13 @@ installed() {
     # shellcheck disable=SC3013 # dash, bash and busybox all have -nt
     [ node_modules/.package-lock.json -nt package-lock.json ] && { [ "$packages" = host ] || [ -d node_modules/vitest ]; }
 }
-# What 00-install will want, as far as this release has it. Fetched only, so nothing is changed before the preflight.
-fetch_ahead() {
-    names=
-    for name in certbot ufw docker.io docker-cli docker-compose-v2 docker-compose; do
-        ! apt-cache show "$name" >/dev/null 2>&1 || names="$names $name"
-    done
-    # shellcheck disable=SC2086 # a list
-    timeout 120 apt-get -qq -y --no-install-recommends --download-only install $names
-}
 if ! installed; then
-    if [ "$packages" = host ]; then fetch_ahead >/dev/null 2>&1 & fi
     say "==> installing the packages of the lockfile"
     omit=
     [ "$packages" = all ] || omit=--omit=dev
     # npm's own limits add up to seven silent minutes.
     timeout 300 npm ci $omit --no-audit --no-fund --loglevel=error --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 --fetch-timeout=30000 >&2 ||
         refuse "the packages could not be installed" "check that the npm registry is reachable: npm ping"
-    wait
 fi
 
 # npm 9 (Debian 12 and 13) removes this link when it discards the package of the other architecture, which offers it too.
