@@ -126,23 +126,25 @@ const webhook: Probe = async ({ url, address, appSecret }) => {
 
 const mcp: Probe = async (target) => {
   const { key, id } = await mintKey(target)
-  try {
-    const client = new Client({ name: 'whatsapp-mcp smoke test', version: '1' })
-    await client.connect(transport(target, key))
-    const { tools } = await client.listTools()
-    if (!tools.some(({ name }) => name === 'ping')) throw new Error('tools/list does not name the tool ping')
-    const result = await client.callTool({ name: 'ping' })
-    if (result.isError === true) throw new Error('the tool ping answered with an error')
-    await client.close()
-    return `${tools.length} tool${tools.length === 1 ? '' : 's'}, ping answered; a revoked key is refused`
-  } finally {
-    await target.admin(['keys', 'revoke', id])
-    const refused = await fetchFrom(target.address)(`${target.url}/mcp`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${key}` },
-    })
-    expectStatus('a revoked key', refused, 401)
-  }
+  const count = await useTools(target, key).finally(() => target.admin(['keys', 'revoke', id]))
+  const refused = await fetchFrom(target.address)(`${target.url}/mcp`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}` },
+  })
+  expectStatus('a revoked key', refused, 401)
+  return `${count} tool${count === 1 ? '' : 's'}, ping answered; a revoked key is refused`
+}
+
+/** @returns how many tools the server offers */
+async function useTools(target: SmokeTarget, key: string): Promise<number> {
+  const client = new Client({ name: 'whatsapp-mcp smoke test', version: '1' })
+  await client.connect(transport(target, key))
+  const { tools } = await client.listTools()
+  if (!tools.some(({ name }) => name === 'ping')) throw new Error('tools/list does not name the tool ping')
+  const result = await client.callTool({ name: 'ping' })
+  if (result.isError === true) throw new Error('the tool ping answered with an error')
+  await client.close()
+  return tools.length
 }
 
 function transport({ url, address }: SmokeTarget, key: string): Transport {
