@@ -1,13 +1,29 @@
 import type { AddressInfo } from 'node:net'
+import { createAudit } from './audit/writer.ts'
 import { Authenticator } from './auth/authenticator.ts'
+import { createGrants } from './auth/grants.ts'
 import { KeyCache } from './auth/key-cache.ts'
 import { LastUsed } from './auth/last-used.ts'
+import { createRequestLimits } from './auth/limits.ts'
 import type { AppConfig } from './config/env.ts'
+import { Listener } from './db/listener.ts'
 import { connect } from './db/pool.ts'
 import { createHealth, livez } from './health/health.ts'
 import { createFront } from './http/front.ts'
-import type { Handler } from './http/reply.ts'
+import { createInboundJobs } from './inbound/service.ts'
+import { createCrons } from './jobs/crons.ts'
+import { startEmbeddedRunner } from './jobs/embedded.ts'
+import { startInngest } from './jobs/inngest.ts'
 import type { Logger } from './log.ts'
+import type { McpEndpoint } from './mcp/endpoint.ts'
+import { createMediaService } from './media/service.ts'
+import { createGraph } from './meta/client.ts'
+import { serveMetrics } from './metrics/serve.ts'
+import { Numbers } from './numbers/numbers.ts'
+import { Vault } from './numbers/vault.ts'
+import { createOutboundService } from './outbound/service.ts'
+import { allTools } from './tools/all.ts'
+import { createDispatcher } from './tools/dispatch.ts'
 import { VERSION } from './version.ts'
 import { createReceiveHandler } from './webhook/receive.ts'
 import { createSubscribeHandler } from './webhook/subscribe.ts'
@@ -25,30 +41,74 @@ const STOP_DEADLINE_MS = 5_000
 export async function serve(config: AppConfig, log: Logger): Promise<RunningServer> {
   const database = { url: config.databaseUrl, role: 'wa_app', password: config.databasePassword } as const
   const sql = connect(database)
-  const cache = new KeyCache(database)
+  const listener = new Listener(database)
+  const audit = createAudit({ sql, log })
+  const numbers = new Numbers({ sql, listener, vault: new Vault(config.secretsDir, config.secretOverrides) })
+  const grants = createGrants({ sql, numbers, listener })
   const lastUsed = new LastUsed(sql, log)
+  const limits = createRequestLimits({ sql, log })
   const health = createHealth(database)
-  const { pepper, previousPepper, publicUrl, appSecrets } = config
+  const { pepper, previousPepper, publicUrl } = config
+  const cache = new KeyCache(listener)
   const authenticator = new Authenticator({ sql, pepper, previousPepper, cache })
-  let mcp: Promise<Handler> | undefined
+  const graph = createGraph({
+    baseUrl: config.graphUrl,
+    version: config.graphVersion,
+    tokenOf: (number) => numbers.tokenOf(number),
+    log,
+  })
+  const { mediaRoot: root, mediaSigningSecret: signingSecret } = config
+  const files = createMediaService({ sql, graph, numbers, grants, root, signingSecret, publicUrl, log })
+  const sending = createOutboundService({ sql, graph, numbers, listener, audit, log })
+  const jobs = [...createInboundJobs({ sql, numbers, audit, log }), ...sending.jobs, ...files.jobs]
+  const crons = createCrons({ sql, mediaRoot: root, auditDir: config.auditDir, log })
+  const services = { sql, numbers, listener, graph, outbound: sending.outbound, media: files.media }
+  const dispatcher = createDispatcher({
+    sql,
+    tools: allTools(services),
+    grants,
+    audit,
+    defaultPhoneNumberId: config.defaultPhoneNumberId,
+    log,
+  })
+  let mcp: Promise<McpEndpoint> | undefined
   const loadMcp = () => {
-    mcp ??= import('./mcp/endpoint.ts').then(({ createMcpHandler }) =>
-      createMcpHandler({ authenticator, lastUsed, publicUrl, log }),
+    mcp ??= import('./mcp/endpoint.ts').then(({ createMcpEndpoint }) =>
+      createMcpEndpoint({
+        authenticator,
+        limits,
+        lastUsed,
+        dispatcher,
+        grants,
+        numbers,
+        listener,
+        audit,
+        sql,
+        publicUrl,
+        log,
+      }),
     )
     return mcp
   }
+  const inngest = config.inngest
+    ? startInngest({ config: config.inngest, publicUrl, sql, listener, jobs, crons, log })
+    : undefined
+  const runner = inngest ?? startEmbeddedRunner({ sql, listener, jobs, crons, log })
   const server = createFront(
     {
       '/livez': { GET: livez },
       '/health': { GET: health.handler },
       '/webhook/meta': {
-        GET: createSubscribeHandler(config.verifyToken),
-        POST: createReceiveHandler({ sql, appSecrets, log }),
+        GET: createSubscribeHandler({ numbers, log }),
+        POST: createReceiveHandler({ sql, numbers, audit, log }),
       },
-      '/mcp': { '*': async (exchange) => (await loadMcp())(exchange) },
+      '/mcp': { '*': async (exchange) => (await loadMcp()).handler(exchange) },
+      '/media/': { GET: files.handler, HEAD: files.handler },
+      ...(inngest && { '/api/inngest': { '*': inngest.handler } }),
     },
     log,
   )
+  const metrics = config.metrics && (await serveMetrics({ ...config.metrics, sql, numbers, log }))
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(config.port, config.bind, resolve)
@@ -63,13 +123,15 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
     stop: async () => {
       const closed = new Promise((resolve) => server.close(resolve))
       // A kept-alive connection only counts as idle once its request is done, so one look would not be enough.
+      if (mcp) await (await mcp).drain()
       const idle = setInterval(() => server.closeIdleConnections(), 50)
       const deadline = setTimeout(() => server.closeAllConnections(), STOP_DEADLINE_MS)
       await closed
       clearInterval(idle)
       clearTimeout(deadline)
-      await lastUsed.close()
-      await Promise.all([cache.close(), health.close(), sql.end({ timeout: 1 })])
+      await runner.stop(STOP_DEADLINE_MS)
+      await Promise.all([lastUsed.close(), limits.close(), audit.close(), metrics?.close()])
+      await Promise.all([listener.close(), health.close(), sql.end({ timeout: 1 })])
       log.info('stopped')
     },
   }

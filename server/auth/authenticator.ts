@@ -12,6 +12,10 @@ interface KeyRow {
   readonly expires_at: Date | null
   readonly client_id: string
   readonly client_name: string
+  readonly is_owner: boolean
+  readonly scopes: string[]
+  readonly rpm_limit: number
+  readonly daily_msg_limit: number
 }
 
 const LOOKUP_DEADLINE_MS = 4_000
@@ -49,7 +53,15 @@ export class Authenticator {
     const remember = cache.beginLookup()
     const row = await this.#find(prefixOf(token))
     if (row === undefined || !(await this.#matches(row, token, hash))) return undefined
-    const identity: Identity = { keyId: row.id, clientId: row.client_id, clientName: row.client_name }
+    const identity: Identity = {
+      keyId: row.id,
+      clientId: row.client_id,
+      clientName: row.client_name,
+      isOwner: row.is_owner,
+      scopes: row.scopes,
+      rpmLimit: row.rpm_limit,
+      dailyMsgLimit: row.daily_msg_limit,
+    }
     remember(cacheKey, identity, row.expires_at)
     return identity
   }
@@ -57,7 +69,8 @@ export class Authenticator {
   async #find(prefix: string): Promise<KeyRow | undefined> {
     const { sql } = this.#o
     const query = sql<KeyRow[]>`
-      select k.id, k.hash, k.expires_at, c.id as client_id, c.name as client_name
+      select k.id, k.hash, k.expires_at, k.scopes, k.rpm_limit, k.daily_msg_limit,
+        c.id as client_id, c.name as client_name, c.is_owner
       from api_keys k join clients c on c.id = k.client_id
       where k.prefix = ${prefix} and k.revoked_at is null and c.disabled_at is null
         and (k.expires_at is null or k.expires_at > now())`

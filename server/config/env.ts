@@ -22,11 +22,32 @@ export interface AppConfig {
   readonly publicUrl: URL
   readonly databaseUrl: URL
   readonly databasePassword: Secret
-  /** The current app secret first. */
-  readonly appSecrets: readonly Secret[]
-  readonly verifyToken: Secret
   readonly pepper: Secret
   readonly previousPepper: PreviousPepper | undefined
+  /** Where `secrets://name` of the database is looked up, after `secretOverrides`. */
+  readonly secretsDir: string
+  /** Secrets that were read at the start, by name. */
+  readonly secretOverrides: ReadonlyMap<string, Secret>
+  readonly mediaSigningSecret: Secret
+  readonly graphUrl: URL
+  /** `v26.0` */
+  readonly graphVersion: string
+  /** Meta's id of the number that tools use when the caller names none. */
+  readonly defaultPhoneNumberId: string | undefined
+  readonly mediaRoot: string
+  readonly auditDir: string
+  /** undefined: the embedded runner does the work. */
+  readonly inngest: InngestConfig | undefined
+  /** undefined: no metrics are served. Port 0 picks a free one. */
+  readonly metrics: { readonly bind: string; readonly port: number } | undefined
+}
+
+export interface InngestConfig {
+  /** Of the Inngest server, never the vendor's cloud by default. */
+  readonly baseUrl: URL
+  readonly signingKey: Secret
+  readonly previousSigningKey: Secret | undefined
+  readonly eventKey: Secret
 }
 
 export interface MigrateConfig {
@@ -59,7 +80,29 @@ const databaseUrl = z
 
 const listenSchema = z.object({ APP_BIND: bind.default('127.0.0.1'), APP_HTTP_PORT: port.default(3000) })
 const databaseSchema = z.object({ DATABASE_URL: databaseUrl, LOG_LEVEL: logLevel.default('info') })
-const appSchema = z.object({ ...listenSchema.shape, ...databaseSchema.shape, PUBLIC_URL: httpsUrl })
+const directory = z.string().startsWith('/', { error: 'must be an absolute path' })
+const plainUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an address, such as http://inngest:8288' })
+  .transform((text) => new URL(text))
+const appSchema = z.object({
+  ...listenSchema.shape,
+  ...databaseSchema.shape,
+  PUBLIC_URL: httpsUrl,
+  WA_GRAPH_URL: plainUrl.default(new URL('https://graph.facebook.com')),
+  WA_GRAPH_API_VERSION: z
+    .string()
+    .regex(/^v\d{2,3}\.\d$/, { error: 'must be a version, such as v26.0' })
+    .default('v26.0'),
+  WA_DEFAULT_PHONE_NUMBER_ID: z
+    .string()
+    .regex(/^\d{5,32}$/, { error: "must be Meta's id of the number: digits" })
+    .optional(),
+  MEDIA_ROOT: directory.default('/var/lib/whatsapp-mcp/media'),
+  AUDIT_DIR: directory.default('/var/lib/whatsapp-mcp/audit'),
+  INNGEST_BASE_URL: plainUrl.optional(),
+  METRICS_BIND: bind.default('127.0.0.1'),
+  METRICS_PORT: port.optional(),
+})
 
 /**
  * Settings of `serve`. Every secret of the consumer `app` must be there, so that an incomplete host does not start.
@@ -74,13 +117,43 @@ export function loadAppConfig(env: Environment = process.env): AppConfig {
     publicUrl: values.PUBLIC_URL,
     databaseUrl: values.DATABASE_URL,
     databasePassword: secrets.required('postgres_app_password'),
-    appSecrets: [secrets.required('wa_app_secret'), secrets.optional('wa_app_secret_previous')].filter(
-      (s) => s !== undefined,
-    ),
-    verifyToken: secrets.required('wa_webhook_verify_token'),
     pepper: secrets.required('api_key_pepper'),
     previousPepper: previousPepper(secrets, problems),
+    secretsDir: env.SECRETS_DIR || '/run/secrets',
+    secretOverrides: secrets.all,
+    mediaSigningSecret: secrets.required('media_signing_secret'),
+    graphUrl: values.WA_GRAPH_URL,
+    graphVersion: values.WA_GRAPH_API_VERSION,
+    defaultPhoneNumberId: values.WA_DEFAULT_PHONE_NUMBER_ID,
+    mediaRoot: values.MEDIA_ROOT,
+    auditDir: values.AUDIT_DIR,
+    inngest: inngest(env, values.INNGEST_BASE_URL, secrets, problems),
+    metrics:
+      values.METRICS_PORT === undefined
+        ? undefined
+        : { bind: values.METRICS_BIND, port: values.METRICS_PORT },
   }))
+}
+
+/** All of it or nothing: half a configuration would send events to the vendor's cloud, or leave calls unverified. */
+function inngest(
+  env: Environment,
+  baseUrl: URL | undefined,
+  secrets: SecretReader,
+  problems: string[],
+): InngestConfig | undefined {
+  if (env.INNGEST_DEV && !['0', 'false'].includes(env.INNGEST_DEV)) {
+    problems.push('INNGEST_DEV turns the check of signatures off. Unset it.')
+  }
+  const signingKey = secrets.optional('inngest_signing_key')
+  const eventKey = secrets.optional('inngest_event_key')
+  if (baseUrl === undefined) return undefined
+  if (signingKey === undefined || eventKey === undefined) {
+    problems.push('INNGEST_BASE_URL needs the secrets inngest_signing_key and inngest_event_key.')
+    return undefined
+  }
+  const previousSigningKey = secrets.optional('inngest_signing_key_previous')
+  return { baseUrl, signingKey, previousSigningKey, eventKey }
 }
 
 /** Settings of the admin commands: those of `serve` that concern the database and the keys. */

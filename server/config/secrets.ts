@@ -31,6 +31,11 @@ export class SecretReader {
     }
   }
 
+  /** By name. */
+  get all(): ReadonlyMap<string, Secret> {
+    return this.#found
+  }
+
   optional(name: SecretName): Secret | undefined {
     return this.#found.get(name)
   }

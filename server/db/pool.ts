@@ -2,6 +2,9 @@ import postgres from 'postgres'
 import type { Secret } from '../../secrets/secret.ts'
 
 export type Database = postgres.Sql
+export type Transaction = postgres.TransactionSql
+/** Either: for functions that do not care whether they are part of something larger. */
+export type Queryable = Database | Transaction
 export type Role = 'wa_app' | 'wa_owner' | 'postgres'
 
 export interface ConnectOptions {
@@ -15,7 +18,7 @@ export interface ConnectOptions {
   /** Called whenever a connection has gone. */
   readonly onclose?: () => void
   /** Called for each NOTIFY on a channel this connection listens to. */
-  readonly onnotify?: (channel: string) => void
+  readonly onnotify?: (channel: string, payload: string) => void
 }
 
 const STATEMENT_TIMEOUT_MS = 10_000

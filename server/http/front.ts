@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Logger } from '../log.ts'
+import { httpRequests } from '../metrics/metrics.ts'
 import { drain, RequestAborted } from './body.ts'
 import { callerAddress, requestId } from './caller.ts'
 import { type Exchange, type Handler, HttpError, sendError } from './reply.ts'
 
-/** Path → method → handler. `*` takes every method and answers for itself. */
+/** Path → method → handler. `*` takes every method and answers for itself. A path that ends in `/` takes what is below it. */
 export type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>
 
 /** Asked every few seconds by machines; their success is not news. */
@@ -54,6 +55,7 @@ export function createFront(routes: Routes, log: Logger): Server {
 
   function logAccess({ req, res, path, requestId: rid, ip }: Exchange, ms: number): void {
     const status = res.writableFinished ? res.statusCode : 499
+    httpRequests.inc({ route: routeOf(routes, path) || 'none', method: req.method ?? '', status })
     const level = QUIET.has(path) && status === 200 ? 'debug' : 'info'
     log[level](
       { rid, method: req.method, path: path.slice(0, 200), status, ms: Math.round(ms * 10) / 10, ip },
@@ -67,8 +69,15 @@ function split(url: string): [string, string] {
   return at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
 }
 
+/** The route a path belongs to; '' for none. Also what metrics call it, so that callers cannot invent names. */
+function routeOf(routes: Routes, path: string): string {
+  if (Object.hasOwn(routes, path) && !path.endsWith('/')) return path
+  const folder = path.slice(0, path.indexOf('/', 1) + 1)
+  return folder.length > 1 && path.length > folder.length && Object.hasOwn(routes, folder) ? folder : ''
+}
+
 function find(routes: Routes, { path, req }: Exchange): Handler {
-  const methods = Object.hasOwn(routes, path) ? routes[path] : undefined
+  const methods = routes[routeOf(routes, path)]
   if (methods === undefined) throw new HttpError(404, 'not_found')
   const handler =
     methods['*'] ?? (Object.hasOwn(methods, req.method ?? '') ? methods[req.method ?? ''] : undefined)

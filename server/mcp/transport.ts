@@ -42,7 +42,11 @@ export class RequestTransport implements Transport {
    * @param gone Called with a function that gives the request up; to be run when nobody waits for the answer any more.
    * @returns The answer, under the request's own id. Never, once the request was given up.
    */
-  request(request: JSONRPCRequest, gone: (abandon: () => void) => void): Promise<JSONRPCResponse> {
+  request(
+    request: JSONRPCRequest,
+    caller: unknown,
+    gone: (abandon: () => void) => void,
+  ): Promise<JSONRPCResponse> {
     this.#lastId += 1
     const id = this.#lastId
     return new Promise((resolve) => {
@@ -51,7 +55,10 @@ export class RequestTransport implements Transport {
         if (!this.#pending.delete(id)) return
         this.onmessage?.({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } })
       })
-      this.onmessage?.({ ...request, id })
+      this.onmessage?.(
+        { ...request, id },
+        { authInfo: { token: '', clientId: '', scopes: [], extra: { caller } } },
+      )
     })
   }
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Secret } from '../../secrets/secret.ts'
+import type { Audit } from '../audit/audit.ts'
 import { type Database, within } from '../db/pool.ts'
 import { readBody } from '../http/body.ts'
 import { type Handler, HttpError, sendJson } from '../http/reply.ts'
 import type { Logger } from '../log.ts'
+import type { Numbers } from '../numbers/numbers.ts'
 import { signatureOf, verifySignature } from './signature.ts'
 
 /** Meta sends up to 3 MB; one more for growth. */
@@ -21,7 +22,8 @@ const STORE_DEADLINE_MS = 4_000
  */
 export function createReceiveHandler(o: {
   sql: Database
-  appSecrets: readonly Secret[]
+  numbers: Numbers
+  audit: Audit
   log: Logger
 }): Handler {
   return async ({ req, res, requestId: rid }) => {
@@ -29,7 +31,9 @@ export function createReceiveHandler(o: {
     const signature = typeof header === 'string' ? header : undefined
     // Nobody without at least the shape of a signature gets to fill our memory.
     const body = signatureOf(signature) ? await readBody(req, { bytes: LARGEST_BODY }) : undefined
-    if (body === undefined || !verifySignature(body, signature, o.appSecrets)) {
+    const apps = await o.numbers.apps()
+    const app = body && apps.find(({ secrets }) => verifySignature(body, signature, secrets))
+    if (body === undefined || app === undefined) {
       o.log.warn({ rid, signed: signature !== undefined }, 'webhook_signature_invalid')
       throw new HttpError(404, 'not_found')
     }

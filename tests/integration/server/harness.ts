@@ -1,4 +1,7 @@
 import { createHmac } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Secret } from '../../../secrets/secret.ts'
 import { createClient } from '../../../server/admin/clients.ts'
 import { mintKey } from '../../../server/admin/keys.ts'
@@ -13,12 +16,16 @@ export const SECRETS = {
   verifyToken: new Secret('verify-token-for-tests-03'),
   pepper: new Secret('1c'.repeat(32)),
   previousPepper: new Secret('2d'.repeat(32)),
+  accessToken: new Secret('access-token-for-tests-0004'),
+  mediaSigning: new Secret('3e'.repeat(32)),
 }
 
 export interface Harness {
   readonly origin: string
   readonly db: TestDatabase
   readonly config: AppConfig
+  /** Files of secrets beside those every test has: `secrets://name` is `<secretsDir>/name`. */
+  readonly secretsDir: string
   /** Every log line so far. */
   readonly logs: Record<string, unknown>[]
   /** Mints a key for the client `tests`. */
@@ -32,6 +39,9 @@ export async function startHarness(
 ): Promise<Harness> {
   const db = await createDatabase()
   await db.migrate()
+  const directory = await mkdtemp(join(tmpdir(), 'whatsapp-mcp-test-'))
+  const secretsDir = join(directory, 'secrets')
+  await mkdir(secretsDir)
   const base: AppConfig = {
     bind: '127.0.0.1',
     port: 0,
@@ -39,10 +49,23 @@ export async function startHarness(
     publicUrl: new URL('https://wa.example.org'),
     databaseUrl: db.url,
     databasePassword: PASSWORDS.app,
-    appSecrets: [SECRETS.appSecret, SECRETS.previousAppSecret],
-    verifyToken: SECRETS.verifyToken,
     pepper: SECRETS.pepper,
     previousPepper: undefined,
+    secretsDir,
+    secretOverrides: new Map([
+      ['wa_app_secret', SECRETS.appSecret],
+      ['wa_app_secret_previous', SECRETS.previousAppSecret],
+      ['wa_webhook_verify_token', SECRETS.verifyToken],
+      ['wa_default_access_token', SECRETS.accessToken],
+    ]),
+    mediaSigningSecret: SECRETS.mediaSigning,
+    graphUrl: new URL('http://127.0.0.1:9'),
+    graphVersion: 'v26.0',
+    defaultPhoneNumberId: undefined,
+    mediaRoot: `${directory}/media`,
+    auditDir: `${directory}/audit`,
+    inngest: undefined,
+    metrics: undefined,
   }
   const config = { ...base, ...change(base) }
   const logs: Record<string, unknown>[] = []
@@ -53,6 +76,7 @@ export async function startHarness(
     origin: `http://127.0.0.1:${server.port}`,
     db,
     config,
+    secretsDir,
     logs,
     mint: async ({ expires, pepper = config.pepper } = {}) => {
       const report = await mintKey({ client: 'tests', label: 'a key', expires })(db.sql, { pepper })
@@ -61,6 +85,7 @@ export async function startHarness(
     stop: async () => {
       await server.stop()
       await db.drop()
+      await rm(directory, { recursive: true, force: true })
     },
   }
 }

@@ -45,7 +45,7 @@ test('two addresses and a directory of secrets are enough', () => {
   const config = loadAppConfig(env)
   expect(config).toMatchObject({ bind: '127.0.0.1', port: 3000, logLevel: 'info', previousPepper: undefined })
   expect(config.publicUrl.hostname).toBe('wa.example.org')
-  expect(config.appSecrets.map((secret) => secret.reveal())).toEqual([VALUES.wa_app_secret])
+  expect(config.secretOverrides.get('wa_app_secret')?.reveal()).toBe(VALUES.wa_app_secret)
   expect(config.databasePassword.reveal()).toBe(VALUES.postgres_app_password)
 })
 
@@ -57,7 +57,8 @@ test('a variable wins over the file, as itself or as a reference', () => {
     API_KEY_PEPPER: 'another-pepper-0123456789-0123456789',
   })
   const expected = [VALUES.wa_webhook_verify_token, 'the-secret-before-this-one']
-  expect(config.appSecrets.map((secret) => secret.reveal())).toEqual(expected)
+  const names = ['wa_app_secret', 'wa_app_secret_previous']
+  expect(names.map((name) => config.secretOverrides.get(name)?.reveal())).toEqual(expected)
   expect(config.pepper.reveal()).toBe('another-pepper-0123456789-0123456789')
 })
 

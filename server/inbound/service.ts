@@ -1,0 +1,15 @@
+import type { Audit } from '../audit/audit.ts'
+import type { Database } from '../db/pool.ts'
+import type { Job } from '../jobs/job.ts'
+import type { Logger } from '../log.ts'
+import type { Numbers } from '../numbers/numbers.ts'
+
+/** The jobs that turn stored deliveries into contacts, messages and statuses. */
+export function createInboundJobs(_o: {
+  sql: Database
+  numbers: Numbers
+  audit: Audit
+  log: Logger
+}): readonly Job[] {
+  return []
+}

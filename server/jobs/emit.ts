@@ -1,0 +1,19 @@
+import type { Queryable } from '../db/pool.ts'
+import type { EventData, EventName } from './events.ts'
+
+export interface EmitOptions {
+  /** Events with the same key compete for the job's `concurrency`; by convention `phone_numbers.id`. */
+  readonly key?: string
+  readonly runAfter?: Date
+}
+
+/** Puts an event into the outbox. Pass the transaction of the change it follows from: both are there, or neither. */
+export async function emit<Name extends EventName>(
+  sql: Queryable,
+  name: Name,
+  data: EventData<Name>,
+  { key = '', runAfter = new Date() }: EmitOptions = {},
+): Promise<void> {
+  await sql`insert into outbox (name, data, concurrency_key, run_after)
+    values (${name}, ${JSON.stringify(data)}::text::jsonb, ${key}, ${runAfter})`
+}
