@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { contact, describe, digits, json, parse, read } from './answers.ts'
-import { Behaviours, type Choice, misbehave, reset } from './behaviour.ts'
+import { Behaviours, type Choice, type GraphRequest, misbehave, reset } from './behaviour.ts'
 import { GraphFailure, refuseUnless } from './failure.ts'
 import type { Json } from './json.ts'
 import { type FakeMedia, parseUpload, sha256 } from './media.ts'
@@ -188,13 +188,10 @@ export class FakeGraph {
     refuseUnless([...this.numbers.values()].includes(wabaId), 100, 'the business account does not exist')
     const own = this.templates.filter((one) => one.wabaId === wabaId && one.status !== 'DELETED')
     if (method === 'POST') {
-      const { id, name, language, status, category } = parseTemplate(body, wabaId, digits(16))
-      refuseUnless(
-        !own.some((one) => one.name === name && one.language === language),
-        100,
-        'the name is taken',
-      )
-      this.addTemplate({ ...parseTemplate(body, wabaId, id), id })
+      const fresh = parseTemplate(body, wabaId)
+      const taken = own.some((one) => one.name === fresh.name && one.language === fresh.language)
+      refuseUnless(!taken, 100, 'the name is taken in that language')
+      const { id, status, category } = this.addTemplate(fresh)
       return { id, status, category }
     }
     const start = Number(query.get('after') ?? 0)

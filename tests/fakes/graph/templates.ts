@@ -84,7 +84,7 @@ export function variablesOf(pattern: string): string[] {
 }
 
 /** Takes a new template in for review. */
-export function parseTemplate(body: Json, wabaId: string, id: string): FakeTemplate {
+export function parseTemplate(body: Json, wabaId: string): Omit<FakeTemplate, 'id'> {
   const name = text(body.name, 'name', 512)
   refuseUnless(/^[a-z0-9_]+$/.test(name), 100, 'name must be lower case letters, digits and underscores')
   const category = text(body.category, 'category', 30)
@@ -96,7 +96,6 @@ export function parseTemplate(body: Json, wabaId: string, id: string): FakeTempl
   refuseUnless(!/^\s*\{\{|\}\}\s*$/.test(pattern), 2388299, 'a variable must not be first or last')
   refuseUnless(variablesOf(pattern).length === 0 || main.example, 100, 'variables need samples')
   return {
-    id,
     wabaId,
     name,
     language: text(body.language, 'language', 20),
