@@ -55,7 +55,6 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
     baseUrl: config.graphUrl,
     version: config.graphVersion,
     tokenOf: (number) => numbers.tokenOf(number),
-    log,
   })
   const { mediaRoot: root, mediaSigningSecret: signingSecret } = config
   const files = createMediaService({ sql, graph, numbers, grants, root, signingSecret, publicUrl, log })
