@@ -4,6 +4,7 @@ import { STACK_ENV } from '../scripts/lib/stack.ts'
 import { images, nginxConfiguration, stack, stackEnvironment } from './lib/compose.ts'
 import { files } from './lib/files.ts'
 import { sandboxPostgres, sandboxServer } from './lib/local.ts'
+import { sandboxNumber, sandboxWhatsApp } from './lib/local-whatsapp.ts'
 import { main } from './lib/main.ts'
 import type { Step } from './lib/resource.ts'
 import { unitFile } from './lib/units.ts'
@@ -21,7 +22,12 @@ const step: Step = {
     unitFile('whatsapp-mcp.service', context),
     { ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] },
   ],
-  local: (context) => [sandboxPostgres(context), sandboxServer(context)],
+  local: (context) => [
+    sandboxPostgres(context),
+    sandboxWhatsApp(context),
+    sandboxServer(context),
+    sandboxNumber(context),
+  ],
 }
 
 export default step

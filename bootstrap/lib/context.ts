@@ -26,6 +26,10 @@ export interface Context {
 export interface LocalSandbox {
   url?: string
   databaseUrl?: string
+  /** The port the server is going to listen on. */
+  port?: number
+  /** The stand-in for Meta: where Graph is, and the customer's phone. */
+  whatsapp?: { readonly graph: string; readonly phone: string }
   /** Undoes one thing; run in reverse order at the end. */
   readonly cleanUp: (() => Promise<void>)[]
 }

@@ -103,12 +103,13 @@ export function sandboxServer(context: Context): Resource {
     inspect: async () => (sandbox.url === undefined ? 'it is not running' : undefined),
     async apply() {
       await serverCommand(context, ['migrate'])
-      const port = await freePort()
+      const port = sandbox.port ?? (await freePort())
       const logFile = `${context.paths.logs}/server.log`
       const env = {
         ...serverEnvironment(context),
         APP_HTTP_PORT: String(port),
         PUBLIC_URL: `http://127.0.0.1:${port}`,
+        WA_GRAPH_URL: sandbox.whatsapp?.graph ?? '',
       }
       const log = openSync(logFile, 'a', 0o600)
       const child = spawn(process.execPath, [`${context.root}/dist/server.js`], {
@@ -139,8 +140,16 @@ export async function sandboxTarget(context: Context): Promise<SmokeTarget> {
 export async function finishLocal(context: Context, once: boolean): Promise<void> {
   if (once) return
   const url = `${sandboxOf(context).url}/mcp`
-  await serverCommand(context, ['clients', 'create', '--name', 'you', '--display-name', 'You'])
-  const minted = await serverCommand(context, ['keys', 'mint', '--client', 'you', '--label', 'sandbox'])
+  const scopes = ['--scopes', '*']
+  const minted = await serverCommand(context, [
+    'keys',
+    'mint',
+    '--client',
+    'you',
+    '--label',
+    'sandbox',
+    ...scopes,
+  ])
   const key = KEY.exec(minted.stderr)?.[0] ?? ''
   const entry = { type: 'http', url, headers: { Authorization: `Bearer ${key}` } }
   process.stdout.write(`
@@ -152,6 +161,11 @@ ${JSON.stringify({ mcpServers: { 'whatsapp-mcp': entry } }, null, 2)}
 
 Or for Claude Code:
 claude mcp add --transport http whatsapp-mcp ${url} --header "Authorization: Bearer ${key}"
+
+Then play the customer, in another terminal:
+npm run customer -- "Hello, when does my order arrive?"
+and ask your agent to answer. What the customer sees:
+npm run customer
 
 `)
   say('Ctrl-C stops it and removes everything.')
@@ -194,14 +208,14 @@ async function waitForHealth(url: string, child: ChildProcess, logFile: string):
   })
 }
 
-async function end(child: ChildProcess): Promise<void> {
+export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGTERM')
   await gone
 }
 
-function sandboxOf(context: Context): LocalSandbox {
+export function sandboxOf(context: Context): LocalSandbox {
   if (context.local === undefined) throw new Error('this resource belongs to the sandbox')
   return context.local
 }

@@ -29,6 +29,8 @@ export interface FakeGraphOptions {
   /** Business account of each number, by Meta's ids. More can join later: {@link FakeGraph.numbers}. */
   readonly numbers?: Readonly<Record<string, string>>
   readonly port?: number
+  /** Address to listen on and to name in links; this machine's own by default. */
+  readonly host?: string
   /** Called for each accepted message after it was answered. */
   readonly onAccepted?: (message: SentMessage) => void
 }
@@ -50,6 +52,7 @@ export class FakeGraph {
   /** Recipients whose service window is closed: everything but templates is refused with 131047. */
   readonly closedWindows = new Set<string>()
   readonly #version: string
+  readonly #host: string
   readonly #onAccepted: (message: SentMessage) => void
   readonly #server = createServer((request, response) => void this.#handle(request, response))
   readonly #behaviours = new Behaviours()
@@ -58,16 +61,17 @@ export class FakeGraph {
     this.tokens = new Set(o.tokens)
     this.numbers = new Map(Object.entries(o.numbers ?? {}))
     this.#version = o.version ?? 'v26.0'
+    this.#host = o.host ?? '127.0.0.1'
     this.#onAccepted = o.onAccepted ?? (() => {})
   }
 
   get url(): URL {
-    return new URL(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`)
+    return new URL(`http://${this.#host}:${(this.#server.address() as AddressInfo).port}`)
   }
 
   async listen(port: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject).listen(port, '127.0.0.1', resolve)
+      this.#server.once('error', reject).listen(port, this.#host, resolve)
     })
   }
 

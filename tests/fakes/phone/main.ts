@@ -1,0 +1,98 @@
+/**
+ * The sandbox's WhatsApp: the fake Graph API, and a customer's phone that is used over HTTP. Settings come as JSON on standard
+ * input; where both listen goes as one line of JSON to standard output.
+ */
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import * as z from 'zod'
+import { startFakeGraph } from '../graph/graph.ts'
+import { NothingToPress, Phone } from './phone.ts'
+
+const settings = z
+  .object({
+    /** Access token that Graph takes. */
+    token: z.string(),
+    numberId: z.string(),
+    wabaId: z.string(),
+    webhook: z.url(),
+    appSecret: z.string(),
+    host: z.string().default('127.0.0.1'),
+    graphPort: z.number().default(0),
+    phonePort: z.number().default(0),
+  })
+  .parse(await json(process.stdin))
+
+/** What the phone can be told to do. */
+const orderSchema = z.union([
+  z.strictObject({ say: z.string().min(1) }),
+  z.strictObject({
+    picture: z.base64(),
+    mimeType: z.enum(['image/jpeg', 'image/png']),
+    caption: z.string().optional(),
+  }),
+  z.strictObject({ press: z.string().min(1) }),
+])
+
+const { numberId, wabaId, host } = settings
+const graph = await startFakeGraph({
+  tokens: [settings.token],
+  numbers: { [numberId]: wabaId },
+  host,
+  port: settings.graphPort,
+  onAccepted: (message) => {
+    phone.receive(message).catch((error: unknown) => {
+      process.stderr.write(`a status was not taken: ${error instanceof Error ? error.message : error}\n`)
+    })
+  },
+})
+graph.addTemplate({
+  wabaId,
+  name: 'order_update',
+  components: [
+    {
+      type: 'BODY',
+      text: 'Hello {{1}}, your order {{2}} is on its way.',
+      example: { body_text: [['Ana', '1042']] },
+    },
+  ],
+})
+graph.addTemplate({
+  wabaId,
+  name: 'feedback_request',
+  category: 'MARKETING',
+  components: [{ type: 'BODY', text: 'How did we do? We read every answer.' }],
+})
+const phone = new Phone({
+  graph,
+  numberId,
+  wabaId,
+  webhook: new URL(settings.webhook),
+  appSecret: settings.appSecret,
+})
+
+const control = createServer(async (request, response) => {
+  try {
+    if (request.method === 'GET') return answer(response, 200, { lines: phone.lines })
+    const order = orderSchema.safeParse(await json(request))
+    if (!order.success) return answer(response, 400, { error: z.prettifyError(order.error) })
+    answer(response, 200, await obey(order.data))
+  } catch (error) {
+    const meant = error instanceof NothingToPress
+    answer(response, meant ? 409 : 502, { error: error instanceof Error ? error.message : String(error) })
+  }
+})
+control.listen(settings.phonePort, host, () => {
+  const { port } = control.address() as AddressInfo
+  process.stdout.write(`${JSON.stringify({ graph: graph.url.origin, phone: `http://${host}:${port}` })}\n`)
+})
+
+function obey(order: z.infer<typeof orderSchema>) {
+  if ('say' in order) return phone.say(order.say)
+  if ('press' in order) return phone.press(order.press)
+  return phone.sendPicture(Buffer.from(order.picture, 'base64'), order.mimeType, order.caption)
+}
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+}
