@@ -2,14 +2,50 @@ import type { Listener } from '../db/listener.ts'
 import type { Database } from '../db/pool.ts'
 import type { Logger } from '../log.ts'
 import type { Cron, Job } from './job.ts'
+import { Lane } from './lane.ts'
+import { Outage } from './outage.ts'
+import { OutboxLeases } from './outbox.ts'
 import type { Runner } from './runner.ts'
 
-export function startEmbeddedRunner(_o: {
-  sql: Database
-  listener: Listener
-  jobs: readonly Job[]
-  crons: readonly Cron[]
-  log: Logger
-}): Runner {
-  return { stop: async () => {} }
+export interface EmbeddedOptions {
+  readonly sql: Database
+  readonly listener: Listener
+  readonly jobs: readonly Job[]
+  readonly crons: readonly Cron[]
+  readonly log: Logger
+  /** Waits before the second, third … try. */
+  readonly delaysMs?: readonly number[]
+  /** When retries and missed notices are noticed. Default 2 s. */
+  readonly pollMs?: number
+  /** When others take over from a process that died. Default 60 s. */
+  readonly leaseSeconds?: number
+}
+
+/** Runs the jobs in this process, out of the outbox. Any number of processes may do so side by side. */
+export function startEmbeddedRunner(o: EmbeddedOptions): Runner {
+  const { sql, log, delaysMs } = o
+  const outage = new Outage('outbox', log)
+  const leases = new OutboxLeases({ sql, outage, seconds: o.leaseSeconds ?? 60 })
+  const lanes = o.jobs.map((job) => new Lane({ job, leases, outage, delaysMs, log }))
+  const wakeAll = () => {
+    for (const lane of lanes) lane.wake()
+  }
+  const unsubscribe = o.listener.on('outbox', {
+    // '' after a gap in listening, when rows of any event may have come.
+    onNotice: (event) => {
+      for (const lane of lanes) if (event === '' || event === lane.event) lane.wake()
+    },
+  })
+  const poll = setInterval(wakeAll, o.pollMs ?? 2_000).unref()
+  wakeAll()
+  return {
+    stop: async (deadlineMs) => {
+      unsubscribe()
+      clearInterval(poll)
+      const signal = AbortSignal.timeout(deadlineMs)
+      const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+      await Promise.race([Promise.all(lanes.map((lane) => lane.stop())), aborted])
+      await leases.close(signal)
+    },
+  }
 }

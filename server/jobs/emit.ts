@@ -1,13 +1,17 @@
 import type { Queryable } from '../db/pool.ts'
-import type { EventData, EventName } from './events.ts'
+import { EVENTS, type EventData, type EventName } from './events.ts'
 
 export interface EmitOptions {
-  /** Events with the same key compete for the job's `concurrency`; by convention `phone_numbers.id`. */
+  /** Events with the same key compete for the job's `concurrency`, those without one with none; by convention `phone_numbers.id`. */
   readonly key?: string
   readonly runAfter?: Date
 }
 
-/** Puts an event into the outbox. Pass the transaction of the change it follows from: both are there, or neither. */
+/**
+ * Puts an event into the outbox. Pass the transaction of the change it follows from: both are there, or neither.
+ *
+ * @throws ZodError when the data is not that of the event.
+ */
 export async function emit<Name extends EventName>(
   sql: Queryable,
   name: Name,
@@ -15,5 +19,5 @@ export async function emit<Name extends EventName>(
   { key = '', runAfter = new Date() }: EmitOptions = {},
 ): Promise<void> {
   await sql`insert into outbox (name, data, concurrency_key, run_after)
-    values (${name}, ${JSON.stringify(data)}::text::jsonb, ${key}, ${runAfter})`
+    values (${name}, ${JSON.stringify(EVENTS[name].parse(data))}::text::jsonb, ${key}, ${runAfter})`
 }

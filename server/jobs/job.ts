@@ -20,6 +20,8 @@ export interface Job<Name extends EventName = EventName> {
   readonly retries: number
   /** How many may run at once for the same `concurrency_key` of the outbox (see {@link emit}). */
   readonly concurrency: number
+  /** How many the embedded runner runs at once in one process; default 8. Fewer where each holds a database connection. */
+  readonly workers?: number
   run(data: EventData<Name>, context: JobContext): Promise<void>
 }
 
