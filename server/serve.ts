@@ -57,7 +57,17 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
     tokenOf: (number) => numbers.tokenOf(number),
   })
   const { mediaRoot: root, mediaSigningSecret: signingSecret } = config
-  const files = createMediaService({ sql, graph, numbers, grants, root, signingSecret, publicUrl, log })
+  const files = createMediaService({
+    sql,
+    graph,
+    numbers,
+    grants,
+    audit,
+    root,
+    signingSecret,
+    publicUrl,
+    log,
+  })
   const sending = createOutboundService({ sql, graph, numbers, listener, audit, log })
   const jobs = [...createInboundJobs({ sql, numbers, audit, log }), ...sending.jobs, ...files.jobs]
   const crons = createCrons({ sql, mediaRoot: root, auditDir: config.auditDir, log })

@@ -25,17 +25,24 @@ export interface MediaSource {
   readonly media_id?: string | undefined
 }
 
+/** An outbound file on its way in. */
+export interface StoreRequest {
+  readonly clientId: string
+  /** `phone_numbers.id` of the number it will be sent from. */
+  readonly numberId: string
+  readonly kind: MediaKind
+  readonly source: MediaSource
+  readonly filename: string | undefined
+  /** Numbers whose inbound files the client may pass on. */
+  readonly readableNumberIds: readonly string[]
+  readonly signal: AbortSignal
+}
+
 export interface Media {
-  /** Stores an outbound file for a client. @throws ToolError for a bad source, type or size. */
-  store(o: {
-    clientId: string
-    numberId: string
-    kind: MediaKind
-    source: MediaSource
-    filename: string | undefined
-    readableNumberIds: readonly string[]
-    signal: AbortSignal
-  }): Promise<StoredMedia>
+  /** Stores an outbound file for a client. The same file again is the same row. @throws ToolError for a bad source, type or size. */
+  store(request: StoreRequest): Promise<StoredMedia>
+  /** Looks at the file as `store` does and keeps nothing. @throws ToolError */
+  check(request: StoreRequest): Promise<{ mimeType: string; sizeBytes: number }>
   /** A link under `/media/` that works for this client for some minutes, and only while its grant lives. */
   signedUrl(mediaId: string, clientId: string, seconds?: number): { url: string; expiresAt: Date }
   open(storagePath: string, range?: { start: number; end: number }): Readable

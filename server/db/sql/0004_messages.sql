@@ -64,6 +64,8 @@ create table media_objects (
   deleted_at timestamptz
 );
 create unique index media_objects_inbound_uq on media_objects (phone_number_id, wamid, wa_media_id) where direction = 'inbound';
+create index media_objects_same_file on media_objects (client_id, sha256) where direction = 'outbound';
+create index media_objects_retention on media_objects (created_at) where status = 'stored';
 
 create table messages (
   id uuid primary key default uuidv7(),
