@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { $ } from 'zx'
 import { Secret } from '../secrets/secret.ts'
 import { isMain, scriptArguments } from './lib/entry.ts'
-import { type Check, smoke } from './lib/smoke.ts'
+import { type Check, type SmokeTarget, smoke } from './lib/smoke.ts'
 import { COMPOSE, STACK_ENV } from './lib/stack.ts'
 
 const USAGE = `Usage: npx zx scripts/smoke.ts [options]        on the host, as root
@@ -15,6 +15,8 @@ refused) and, with a real MCP client and a key that lives for minutes, its tools
 
   --url URL        default: https:// and the domain of this host
   --address IP     connect there instead of where DNS points (default: 127.0.0.1)
+  --stand-in URL   also hold a conversation with the customer of a WhatsApp stand-in (rehearsals)
+  --number ID      Meta's id of the number that the stand-in serves
   --dns            connect to where DNS points, as the world does
   --json           print the checks as JSON
   --help           this text
@@ -33,11 +35,13 @@ async function domainOfThisHost(): Promise<string> {
 export async function smokeHost(o: {
   url?: string | undefined
   address?: string | undefined
+  standIn?: SmokeTarget['standIn'] | undefined
 }): Promise<Check[]> {
   const run = $({ quiet: true, nothrow: true, timeout: '30s', input: '' })
   return smoke({
     url: o.url ?? `https://${await domainOfThisHost()}`,
     ...(o.address === undefined ? {} : { address: o.address }),
+    ...(o.standIn && { standIn: o.standIn }),
     appSecret: new Secret((await readFile('/run/whatsapp-mcp/secrets/app/wa_app_secret', 'utf8')).trimEnd()),
     admin: (args) => run`docker ${COMPOSE} ${ADMIN} ${args}`,
   })
@@ -54,18 +58,9 @@ export function formatChecks(checks: readonly Check[]): string {
 }
 
 async function command(): Promise<number> {
-  let values: { url?: string; address?: string; dns?: boolean; json?: boolean; help?: boolean }
+  let values: ReturnType<typeof parse>
   try {
-    values = parseArgs({
-      options: {
-        url: { type: 'string' },
-        address: { type: 'string' },
-        dns: { type: 'boolean' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-      args: scriptArguments(),
-    }).values
+    values = parse()
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${USAGE}\n`)
     return 2
@@ -78,11 +73,33 @@ async function command(): Promise<number> {
   const checks = await smokeHost({
     url: values.url,
     address: values.dns === true ? undefined : (values.address ?? '127.0.0.1'),
+    standIn:
+      values['stand-in'] && values.number
+        ? { phone: values['stand-in'], numberId: values.number }
+        : undefined,
   })
   if (values.json === true)
     process.stdout.write(`${JSON.stringify({ ok: checks.every(({ ok }) => ok), checks }, null, 2)}\n`)
   else process.stdout.write(`${formatChecks(checks)}\n`)
   return checks.every(({ ok }) => ok) ? 0 : 1
+}
+
+function parse() {
+  const { values } = parseArgs({
+    options: {
+      url: { type: 'string' },
+      address: { type: 'string' },
+      'stand-in': { type: 'string' },
+      number: { type: 'string' },
+      dns: { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+    args: scriptArguments(),
+  })
+  if ((values['stand-in'] === undefined) !== (values.number === undefined))
+    throw new Error('--stand-in and --number belong together.')
+  return values
 }
 
 if (isMain(import.meta.url)) process.exitCode = await command()

@@ -20,6 +20,10 @@ export const answersSchema = z.strictObject({
   acme_server: z
     .url({ protocol: /^https$/, error: 'an ACME directory URL that starts with https://' })
     .default(LETS_ENCRYPT),
+  /** Where Graph is instead of at Meta's: a rehearsal has a stand-in. */
+  graph_url: z
+    .url({ protocol: /^https?$/, error: "the address of a stand-in for Meta's Graph API" })
+    .optional(),
   images: z.strictObject(
     { app: image, postgres: image.optional(), nginx: image.optional() },
     { error: (issue) => (issue.input === undefined ? `app: ${IMAGE_SHAPE}` : undefined) },

@@ -13,13 +13,14 @@ export async function nginxConfiguration({ root, answers }: Context): Promise<st
   return fill(await readFile(`${root}/nginx/nginx.conf`, 'utf8'), { domain: answers.domain })
 }
 
-/** What the compose file takes from this host. An image that is not named keeps the compose file's own default. */
+/** What the compose file takes from this host. What is not named keeps the compose file's own default. */
 export async function stackVariables(context: Context): Promise<Record<string, string>> {
-  const { domain, images } = context.answers
+  const { domain, images, graph_url } = context.answers
   const named: Partial<Record<string, string>> = {
     WA_IMAGE_APP: images.app,
     WA_IMAGE_POSTGRES: images.postgres,
     WA_IMAGE_NGINX: images.nginx,
+    WA_GRAPH_URL: graph_url,
   }
   const revision = createHash('sha256')
     .update(await nginxConfiguration(context))

@@ -5,14 +5,12 @@ import { writeAtomically } from '../../secrets/atomic.ts'
 import type { Context } from './context.ts'
 import { freePort } from './embedded-postgres.ts'
 import { Fail, lastLines } from './fail.ts'
-import { end, sandboxOf, serverCommand } from './local.ts'
+import { end, SANDBOX_NUMBER, sandboxOf, serverCommand } from './local.ts'
 import type { Resource } from './resource.ts'
 
-/** Meta's ids of the sandbox's number and business account. */
-export const SANDBOX_NUMBER = '200000000000002'
 const SANDBOX_ACCOUNT = '100000000000001'
 /** The owner, and the client the newcomer's key belongs to. */
-export const SANDBOX_CLIENT = 'you'
+const SANDBOX_CLIENT = 'you'
 
 /** In Meta's place: a Graph API that takes sends, and a customer who answers. */
 export function sandboxWhatsApp(context: Context): Resource {

@@ -17,6 +17,9 @@ import { readIfThere } from './files.ts'
 import { say } from './report.ts'
 import type { Resource } from './resource.ts'
 
+/** Meta's id of the sandbox's number. */
+export const SANDBOX_NUMBER = '200000000000002'
+
 const KEY = /wamcp_live_[a-z2-7]{28}/
 
 /** What `--local` puts in place of Docker, certificates and systemd. All of it ends with the run. */
@@ -126,7 +129,9 @@ export function sandboxServer(context: Context): Resource {
 
 /** How the smoke test reaches the sandbox. */
 export async function sandboxTarget(context: Context): Promise<SmokeTarget> {
+  const { whatsapp } = sandboxOf(context)
   return {
+    ...(whatsapp && { standIn: { phone: whatsapp.phone, numberId: SANDBOX_NUMBER } }),
     url: sandboxOf(context).url ?? '',
     appSecret: new Secret((await readFile(`${context.paths.secrets}/app/wa_app_secret`, 'utf8')).trimEnd()),
     admin: (args) => serverCommand(context, args),

@@ -6,6 +6,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { Secret } from '../../secrets/secret.ts'
 import { expiry, servedCertificate } from './certificate.ts'
 import { fetchFrom } from './request.ts'
+import { converse } from './smoke-conversation.ts'
 
 /** Where to knock, and what is needed to be let in. */
 export interface SmokeTarget {
@@ -15,6 +16,8 @@ export interface SmokeTarget {
   readonly address?: string
   /** Signs the synthetic webhook. */
   readonly appSecret: Secret
+  /** Where a stand-in for WhatsApp and its customer's phone are; a real installation has none. */
+  readonly standIn?: { readonly phone: string; readonly numberId: string }
   /** Runs the server's admin command line; a failing command is an exit code, not an exception. */
   admin(args: readonly string[]): Promise<{ stdout: string; stderr: string; exitCode: number | null }>
 }
@@ -51,6 +54,7 @@ export async function smoke(target: SmokeTarget): Promise<Check[]> {
       : []),
     ['webhook', webhook],
     ['mcp', mcp],
+    ...(target.standIn ? ([['conversation', conversation]] as [string, Probe][]) : []),
   ]
   const checks: Check[] = []
   for (const [title, probe] of probes) {
@@ -135,6 +139,25 @@ const mcp: Probe = async (target) => {
   return `${count} tool${count === 1 ? '' : 's'}, ping answered; a revoked key is refused`
 }
 
+/** A question and its answer through the whole stack; the smoke test's client may use the number for that long only. */
+const conversation: Probe = async (target) => {
+  const { standIn, admin } = target
+  if (standIn === undefined) throw new Error('there is no stand-in to converse with')
+  const number = ['--client', CLIENT, '--phone', standIn.numberId]
+  const scopes = ['get_messages', 'get_message', 'send_message'].map((tool) => `tools:${tool}`).join(',')
+  const { key, id } = await mintKey(target, ['--scopes', scopes])
+  const granted = await admin(['grants', 'add', ...number, '--verbs', 'read,send'])
+  if (granted.exitCode !== 0) throw new Error(`no grant could be added: ${granted.stderr.trim()}`)
+  try {
+    const client = new Client({ name: 'whatsapp-mcp smoke test', version: '1' })
+    await client.connect(transport(target, key))
+    return await converse(standIn.phone, client).finally(() => client.close())
+  } finally {
+    await admin(['grants', 'revoke', ...number])
+    await admin(['keys', 'revoke', id])
+  }
+}
+
 /** @returns how many tools the server offers */
 async function useTools(target: SmokeTarget, key: string): Promise<number> {
   const client = new Client({ name: 'whatsapp-mcp smoke test', version: '1' })
@@ -157,10 +180,24 @@ function transport({ url, address }: SmokeTarget, key: string): Transport {
 }
 
 /** Mints a key for the smoke test's own client, which the first run creates. */
-async function mintKey({ admin }: SmokeTarget): Promise<{ key: string; id: string }> {
+async function mintKey(
+  { admin }: SmokeTarget,
+  options: readonly string[] = [],
+): Promise<{ key: string; id: string }> {
   const expires = new Date(Date.now() + KEY_LIFETIME_MS).toISOString()
   const mint = () =>
-    admin(['keys', 'mint', '--client', CLIENT, '--label', 'smoke test', '--expires', expires, '--json'])
+    admin([
+      'keys',
+      'mint',
+      '--client',
+      CLIENT,
+      '--label',
+      'smoke test',
+      '--expires',
+      expires,
+      '--json',
+      ...options,
+    ])
   let minted = await mint()
   if (minted.exitCode !== 0) {
     await admin(['clients', 'create', '--name', CLIENT, '--display-name', 'Smoke test'])
