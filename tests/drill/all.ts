@@ -23,6 +23,7 @@ import { killChildren } from './lib/run.ts'
 import * as again from './scenarios/again.ts'
 import * as badInput from './scenarios/bad-input.ts'
 import * as bootstrap from './scenarios/bootstrap.ts'
+import * as conversation from './scenarios/conversation.ts'
 import * as interrupted from './scenarios/interrupted.ts'
 import * as outsideIn from './scenarios/outside-in.ts'
 import * as reboot from './scenarios/reboot.ts'
@@ -32,6 +33,7 @@ import * as wrongKey from './scenarios/wrong-key.ts'
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   bootstrap,
   again,
+  conversation,
   reboot,
   'outside-in': outsideIn,
   'wrong-key': wrongKey,

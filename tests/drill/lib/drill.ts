@@ -15,9 +15,10 @@ import { takeFingerprint } from './fingerprint.ts'
 import { Host } from './host.ts'
 import type { Images } from './images.ts'
 import type { Material } from './material.ts'
-import { ACME, DOMAIN, type Network } from './network.ts'
+import { ACME, DOMAIN, type Network, STAND_IN } from './network.ts'
 import { say, timed } from './progress.ts'
 import type { Check } from './report.ts'
+import type { StandIn } from './stand-in.ts'
 
 export const PROJECT = join(import.meta.dirname, '..', '..', '..')
 
@@ -54,6 +55,8 @@ export class Drill {
   readonly floor: Record<string, number> = {}
   /** Steps of the undisturbed bootstrap. */
   steps: BootstrapReport['steps'] = []
+  /** Once there is one, every smoke test converses with its customer. */
+  standIn: StandIn | undefined
   #checks: Check[] = []
   #undisturbed: Promise<Undisturbed> | undefined
   #current: Host | undefined
@@ -81,6 +84,7 @@ export class Drill {
       `domain: ${changes.domain ?? DOMAIN}`,
       `email: ops@${DOMAIN}`,
       `acme_server: ${ACME}`,
+      `graph_url: http://${STAND_IN.address}:${STAND_IN.graphPort}`,
       'images:',
       `    app: ${changes.app ?? stack.app}`,
       `    postgres: ${stack.postgres}`,

@@ -12,6 +12,13 @@ const PEBBLE = 'pebble.drill.test'
 const REGISTRY = 'registry.drill.test'
 /** Resolves to the client, so to a machine that is not the host. */
 export const ELSEWHERE = 'elsewhere.drill.test'
+/** The client also plays Meta; containers on the host reach it by address, whatever they resolve names with. */
+export const STAND_IN = { address: '10.231.0.250', graphPort: 9100, phonePort: 9101 }
+/** The server's admin command line on the host. */
+export const ADMIN = ['docker', 'compose', '-f', '/opt/whatsapp-mcp/docker-compose.prod.yml'].concat(
+  ['--env-file', '/etc/whatsapp-mcp/stack.env', 'exec', '-T'],
+  ['app', '/nodejs/bin/node', '/app/server.js'],
+)
 export const ACME = `https://${PEBBLE}:14000/dir`
 
 const container = (name: string): string => `${NETWORK}-${name}`
@@ -68,7 +75,7 @@ export async function createNetwork(images: Images, authority: Authority, projec
     serve('pebble', PEBBLE, images.pebble, authority),
     serve('registry', REGISTRY, images.registry, authority),
     docker([
-      ...['run', '-d', ...common('client'), '--network-alias', ELSEWHERE, '--init'],
+      ...['run', '-d', ...common('client'), '--network-alias', ELSEWHERE, '--ip', STAND_IN.address, '--init'],
       ...['-v', `${project}:/project:ro`, images.client],
     ]),
   ])

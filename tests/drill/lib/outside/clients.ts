@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { REPOSITORY } from '../bootstrap.ts'
 import type { Drill } from '../drill.ts'
 import type { Host } from '../host.ts'
-import { DOMAIN } from '../network.ts'
+import { ADMIN, DOMAIN } from '../network.ts'
 
 const COMPOSE = ['docker', 'compose', '-f', `${REPOSITORY}/docker-compose.prod.yml`].concat([
   '--env-file',
@@ -48,8 +48,7 @@ export async function probeClients(drill: Drill, host: Host): Promise<string> {
 }
 
 async function mintKey(host: Host): Promise<string> {
-  const admin = (...argv: string[]) =>
-    host.exec([...COMPOSE, 'exec', '-T', 'app', '/nodejs/bin/node', '/app/server.js', ...argv])
+  const admin = (...argv: string[]) => host.exec([...ADMIN, ...argv])
   await admin('clients', 'create', '--name', 'drill', '--display-name', 'Drill')
   const minted = await admin('keys', 'mint', '--client', 'drill', '--label', 'drill')
   const token = /wamcp_live_[a-z2-7]{28}/.exec(minted.stderr)?.[0]
