@@ -68,9 +68,9 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
     publicUrl,
     log,
   })
-  const sending = createOutboundService({ sql, graph, numbers, listener, audit, log })
+  const sending = createOutboundService({ sql, graph, numbers, listener, audit })
   const jobs = [...createInboundJobs({ sql, numbers, audit, log }), ...sending.jobs, ...files.jobs]
-  const crons = createCrons({ sql, mediaRoot: root, auditDir: config.auditDir, log })
+  const crons = createCrons({ sql, mediaRoot: root, auditDir: config.auditDir, retention: config.retention })
   const services = { sql, numbers, listener, graph, outbound: sending.outbound, media: files.media }
   const dispatcher = createDispatcher({
     sql,

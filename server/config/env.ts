@@ -36,6 +36,8 @@ export interface AppConfig {
   readonly defaultPhoneNumberId: string | undefined
   readonly mediaRoot: string
   readonly auditDir: string
+  /** Days after which messages and media are forgotten. */
+  readonly retention: { readonly messagesDays: number; readonly mediaDays: number }
   /** undefined: the embedded runner does the work. */
   readonly inngest: InngestConfig | undefined
   /** undefined: no metrics are served. Port 0 picks a free one. */
@@ -81,6 +83,7 @@ const databaseUrl = z
 const listenSchema = z.object({ APP_BIND: bind.default('127.0.0.1'), APP_HTTP_PORT: port.default(3000) })
 const databaseSchema = z.object({ DATABASE_URL: databaseUrl, LOG_LEVEL: logLevel.default('info') })
 const directory = z.string().startsWith('/', { error: 'must be an absolute path' })
+const days = z.coerce.number({ error: 'must be a number of days' }).int().min(1).max(36_500)
 const plainUrl = z
   .url({ protocol: /^https?$/, error: 'must be an address, such as http://inngest:8288' })
   .transform((text) => new URL(text))
@@ -99,6 +102,8 @@ const appSchema = z.object({
     .optional(),
   MEDIA_ROOT: directory.default('/var/lib/whatsapp-mcp/media'),
   AUDIT_DIR: directory.default('/var/lib/whatsapp-mcp/audit'),
+  MESSAGES_RETENTION_DAYS: days.default(365),
+  MEDIA_RETENTION_DAYS: days.default(365),
   INNGEST_BASE_URL: plainUrl.optional(),
   METRICS_BIND: bind.default('127.0.0.1'),
   METRICS_PORT: port.optional(),
@@ -127,6 +132,7 @@ export function loadAppConfig(env: Environment = process.env): AppConfig {
     defaultPhoneNumberId: values.WA_DEFAULT_PHONE_NUMBER_ID,
     mediaRoot: values.MEDIA_ROOT,
     auditDir: values.AUDIT_DIR,
+    retention: { messagesDays: values.MESSAGES_RETENTION_DAYS, mediaDays: values.MEDIA_RETENTION_DAYS },
     inngest: inngest(env, values.INNGEST_BASE_URL, secrets, problems),
     metrics:
       values.METRICS_PORT === undefined

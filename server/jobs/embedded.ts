@@ -1,6 +1,7 @@
 import type { Listener } from '../db/listener.ts'
 import type { Database } from '../db/pool.ts'
 import type { Logger } from '../log.ts'
+import { Clock } from './clock.ts'
 import type { Cron, Job } from './job.ts'
 import { Lane } from './lane.ts'
 import { Outage } from './outage.ts'
@@ -21,12 +22,13 @@ export interface EmbeddedOptions {
   readonly leaseSeconds?: number
 }
 
-/** Runs the jobs in this process, out of the outbox. Any number of processes may do so side by side. */
+/** Runs the jobs in this process, out of the outbox and by the clock. Any number of processes may do so side by side. */
 export function startEmbeddedRunner(o: EmbeddedOptions): Runner {
   const { sql, log, delaysMs } = o
   const outage = new Outage('outbox', log)
   const leases = new OutboxLeases({ sql, outage, seconds: o.leaseSeconds ?? 60 })
   const lanes = o.jobs.map((job) => new Lane({ job, leases, outage, delaysMs, log }))
+  const clock = new Clock({ sql, crons: o.crons, outage, log })
   const wakeAll = () => {
     for (const lane of lanes) lane.wake()
   }
@@ -44,7 +46,7 @@ export function startEmbeddedRunner(o: EmbeddedOptions): Runner {
       clearInterval(poll)
       const signal = AbortSignal.timeout(deadlineMs)
       const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-      await Promise.race([Promise.all(lanes.map((lane) => lane.stop())), aborted])
+      await Promise.race([Promise.all([clock.stop(), ...lanes.map((lane) => lane.stop())]), aborted])
       await leases.close(signal)
     },
   }

@@ -64,6 +64,7 @@ export async function startHarness(
     defaultPhoneNumberId: undefined,
     mediaRoot: `${directory}/media`,
     auditDir: `${directory}/audit`,
+    retention: { messagesDays: 365, mediaDays: 365 },
     inngest: undefined,
     metrics: undefined,
   }
