@@ -36,7 +36,8 @@ insert into audit_head (id, hash) values (0, decode(repeat('00', 32), 'hex'));
 -- Closed stretches of the chain, written to files for the archive.
 create table audit_segments (
   id bigint generated always as identity primary key,
-  first_id bigint not null,
+  -- Two processes cannot both continue from the same segment.
+  first_id bigint not null unique,
   last_id bigint not null,
   last_hash bytea not null,
   file text not null unique,
@@ -47,15 +48,17 @@ create table audit_segments (
 
 grant select, insert on audit_log to wa_app;
 grant select, update on audit_head to wa_app;
-grant select, insert on audit_segments to wa_app;
+grant select on audit_segments to wa_app;
+-- When it was closed is not for the app to say.
+grant insert (first_id, last_id, last_hash, file, sha256) on audit_segments to wa_app;
 grant select, delete on audit_log to wa_audit_archiver;
 grant select on audit_segments to wa_audit_archiver;
 
--- The only way the app can make rows leave: old ones that a closed segment holds. It runs with the rights of the owner.
+-- The only way the app can make rows leave: whole segments, and only those closed long ago. It runs with the rights of the owner.
 create function audit_prune(keep interval) returns bigint language sql security definer set search_path = public, pg_temp as $$
   with gone as (
     delete from audit_log
-    where ts < now() - greatest(keep, interval '30 days') and id <= (select max(last_id) from audit_segments)
+    where id <= (select max(last_id) from audit_segments where closed_at < now() - greatest(keep, interval '30 days'))
     returning 1
   )
   select count(*) from gone
