@@ -1,6 +1,7 @@
 /** Packages, Docker, the firewall and the directories everything else is put into. */
 import { isMain } from '../scripts/lib/entry.ts'
 import { NGINX_GID, TLS_DIRECTORY } from '../scripts/lib/stack.ts'
+import { CONSUMERS } from '../secrets/schema.ts'
 import { formatAnswers } from './lib/answers.ts'
 import { packages } from './lib/apt.ts'
 import { dockerEngine, dockerPackages, dockerSettings } from './lib/docker.ts'
@@ -20,6 +21,9 @@ const step: Step = {
       // certbot writes challenges, nginx reads them.
       { path: `${context.paths.state}/acme`, mode: 0o755 },
       { path: TLS_DIRECTORY, mode: 0o750, gid: NGINX_GID },
+      // What the server keeps in files: as its own user, which cannot create them itself.
+      { path: `${context.paths.state}/media`, mode: 0o750, ...CONSUMERS.app },
+      { path: `${context.paths.state}/audit`, mode: 0o750, ...CONSUMERS.app },
       { path: context.paths.logs, mode: 0o750 },
     ]),
     files('answers', async () => [

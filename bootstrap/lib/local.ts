@@ -197,6 +197,8 @@ function serverEnvironment(context: Context, consumer: 'app' | 'migrate' = 'app'
     PATH: process.env.PATH ?? '',
     DATABASE_URL: sandboxOf(context).databaseUrl ?? '',
     SECRETS_DIR: `${context.paths.secrets}/${consumer}`,
+    MEDIA_ROOT: `${context.paths.state}/media`,
+    AUDIT_DIR: `${context.paths.state}/audit`,
   }
 }
 

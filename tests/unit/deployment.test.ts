@@ -29,6 +29,8 @@ const compose = z
   .looseObject({ services: z.record(z.string(), service), networks: z.record(z.string(), z.looseObject({})) })
   .parse(parse(read('docker-compose.prod.yml'), { merge: true }))
 const services = Object.entries(compose.services)
+/** What a container may write to on the host. */
+const WRITABLE = new Set(['/var/lib/whatsapp-mcp/media', '/var/lib/whatsapp-mcp/audit'])
 
 describe('docker-compose.prod.yml', () => {
   it.each(services)('%s is confined', (_, s) => {
@@ -44,7 +46,18 @@ describe('docker-compose.prod.yml', () => {
       if (type !== 'bind') continue
       expect(source).toMatch(/^\//)
       expect(source).not.toContain('docker.sock')
-      expect(rest).toMatchObject({ read_only: true, bind: { create_host_path: false } })
+      expect(rest).toMatchObject({ bind: { create_host_path: false } })
+      expect(rest.read_only ?? false, source).toBe(!WRITABLE.has(source))
+    }
+  })
+
+  it('only the app writes to the host, into directories the bootstrap makes its own', () => {
+    const writers = services.filter(([, s]) => s.volumes.some(({ source }) => WRITABLE.has(source)))
+    expect(writers.map(([name]) => name)).toEqual(['app'])
+    for (const path of WRITABLE) {
+      expect(read('bootstrap/00-install.ts')).toContain(
+        `{ path: \`\${context.paths.state}/${path.split('/').at(-1)}\`, mode: 0o750, ...CONSUMERS.app }`,
+      )
     }
   })
 

@@ -1,5 +1,5 @@
 # Prints the state of a host, one fact a line. Left out is what must differ from host to host:
-# keys, certificates, ACME accounts, ids, addresses and times.
+# keys, certificates, ACME accounts, ids, addresses and times, and the files the server writes.
 set -eu
 export LC_ALL=C
 
@@ -7,12 +7,14 @@ dirs='/etc /usr/local /opt /var/lib/whatsapp-mcp /run/whatsapp-mcp'
 # shellcheck disable=SC2086
 find $dirs -xdev \
     \( -path /etc/letsencrypt/accounts -o -path /opt/whatsapp-mcp/.git -o -path /opt/whatsapp-mcp/node_modules \) -prune \
+    -o \( -path '/var/lib/whatsapp-mcp/media/*' -o -path '/var/lib/whatsapp-mcp/audit/*' \) -prune \
     -o \( -name '*-' -o -name '.pwd.lock' -o -name 'subgid*' -o -name 'subuid*' \) -prune \
     -o -printf 'path %p %y %m %u:%g %l\n'
 
 # shellcheck disable=SC2086
 find $dirs -xdev \
     \( -path /etc/letsencrypt -o -path /opt/whatsapp-mcp/.git -o -path /var/lib/whatsapp-mcp/tls -o -path /etc/ssh \
+        -o -path /var/lib/whatsapp-mcp/media -o -path /var/lib/whatsapp-mcp/audit \
         -o -path /etc/ssl/private -o -path /etc/docker/key.json \) -prune \
     -o \( -name '*-' -o -name '.pwd.lock' -o -name machine-id -o -name resolv.conf -o -name hosts -o -name hostname \
         -o -name ld.so.cache \) -prune \
