@@ -89,7 +89,9 @@ export interface GraphFault {
 export function refusal(fault: GraphFault, httpStatus: number): MetaError {
   const { code } = fault
   const { retryClass, retryAfterS = null } = verdictOf(code, fault.is_transient ?? false)
-  return new (classOf(code))(`Meta refused the call with code ${code}`, {
+  const kind = classOf(code)
+  const what = kind === InvalidAccessTokenError ? 'access token' : 'call'
+  return new kind(`Meta refused the ${what} with code ${code}`, {
     code,
     subcode: fault.error_subcode ?? null,
     fbtraceId: fault.fbtrace_id ?? null,

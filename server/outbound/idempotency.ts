@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import type { Queryable } from '../db/pool.ts'
+import { ToolError } from '../mcp/tool-error.ts'
+import type { SendRequest } from './outbound.ts'
+
+/** What makes two requests the same. */
+export interface Fingerprint {
+  /** The caller's own, or one of the client, what it asks and the minute. */
+  readonly key: string
+  /** SHA-256 of what is asked, whatever the key. */
+  readonly hash: Buffer
+}
+
+/** A stored file counts by its bytes: uploading it again is the same request. */
+export async function fingerprint(sql: Queryable, request: SendRequest): Promise<Fingerprint> {
+  const { identity, grant, to, draft, idempotencyKey } = request
+  const { mediaId, ...said } = draft
+  const media = mediaId === undefined ? null : await digestOf(sql, mediaId)
+  const hash = sha256(canonical({ number: grant.number.waId, to, said, media }))
+  if (idempotencyKey !== undefined) return { key: idempotencyKey, hash }
+  const minute = Math.floor(Date.now() / 60_000)
+  return {
+    key: `auto-${sha256(`${identity.clientId} ${minute} ${hash.toString('hex')}`).toString('hex')}`,
+    hash,
+  }
+}
+
+/** @throws ToolError `idempotency_conflict` when the key was used for something else. */
+export function requireSame(stored: Uint8Array | null, { hash }: Fingerprint): void {
+  if (stored !== null && hash.equals(stored)) return
+  throw new ToolError('This idempotency_key was used for another message.', {
+    code: 'idempotency_conflict',
+    category: 'conflict',
+    hint: 'Use a new key for a new message, or repeat the first request exactly.',
+  })
+}
+
+async function digestOf(sql: Queryable, mediaId: string): Promise<string> {
+  const [media] = await sql<
+    { sha256: Buffer | null }[]
+  >`select sha256 from media_objects where id = ${mediaId}`
+  return media?.sha256?.toString('hex') ?? mediaId
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+/** JSON whose keys are in one order. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  )
+}
