@@ -100,7 +100,7 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
     return mcp
   }
   const inngest = config.inngest
-    ? startInngest({ config: config.inngest, publicUrl, sql, listener, jobs, crons, log })
+    ? startInngest({ config: config.inngest, sql, listener, jobs, crons, log })
     : undefined
   const runner = inngest ?? startEmbeddedRunner({ sql, listener, jobs, crons, log })
   const server = createFront(

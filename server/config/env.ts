@@ -47,6 +47,8 @@ export interface AppConfig {
 export interface InngestConfig {
   /** Of the Inngest server, never the vendor's cloud by default. */
   readonly baseUrl: URL
+  /** Where the Inngest server finds us; its path is fixed. */
+  readonly serveOrigin: URL
   readonly signingKey: Secret
   readonly previousSigningKey: Secret | undefined
   readonly eventKey: Secret
@@ -105,6 +107,7 @@ const appSchema = z.object({
   MESSAGES_RETENTION_DAYS: days.default(365),
   MEDIA_RETENTION_DAYS: days.default(365),
   INNGEST_BASE_URL: plainUrl.optional(),
+  INNGEST_SERVE_ORIGIN: plainUrl.optional(),
   METRICS_BIND: bind.default('127.0.0.1'),
   METRICS_PORT: port.optional(),
 })
@@ -133,7 +136,13 @@ export function loadAppConfig(env: Environment = process.env): AppConfig {
     mediaRoot: values.MEDIA_ROOT,
     auditDir: values.AUDIT_DIR,
     retention: { messagesDays: values.MESSAGES_RETENTION_DAYS, mediaDays: values.MEDIA_RETENTION_DAYS },
-    inngest: inngest(env, values.INNGEST_BASE_URL, secrets, problems),
+    inngest: inngest(
+      env,
+      values.INNGEST_BASE_URL,
+      values.INNGEST_SERVE_ORIGIN ?? values.PUBLIC_URL,
+      secrets,
+      problems,
+    ),
     metrics:
       values.METRICS_PORT === undefined
         ? undefined
@@ -145,6 +154,7 @@ export function loadAppConfig(env: Environment = process.env): AppConfig {
 function inngest(
   env: Environment,
   baseUrl: URL | undefined,
+  serveOrigin: URL,
   secrets: SecretReader,
   problems: string[],
 ): InngestConfig | undefined {
@@ -159,7 +169,7 @@ function inngest(
     return undefined
   }
   const previousSigningKey = secrets.optional('inngest_signing_key_previous')
-  return { baseUrl, signingKey, previousSigningKey, eventKey }
+  return { baseUrl, serveOrigin, signingKey, previousSigningKey, eventKey }
 }
 
 /** Settings of the admin commands: those of `serve` that concern the database and the keys. */

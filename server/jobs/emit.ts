@@ -21,3 +21,16 @@ export async function emit<Name extends EventName>(
   await sql`insert into outbox (name, data, concurrency_key, run_after)
     values (${name}, ${JSON.stringify(EVENTS[name].parse(data))}::text::jsonb, ${key}, ${runAfter})`
 }
+
+/** {@link emit} for many events of one kind, in one statement. */
+export async function emitAll<Name extends EventName>(
+  sql: Queryable,
+  name: Name,
+  data: readonly EventData<Name>[],
+  { key = '', runAfter = new Date() }: EmitOptions = {},
+): Promise<void> {
+  if (data.length === 0) return
+  await sql`insert into outbox (name, data, concurrency_key, run_after)
+    select ${name}::text, value, ${key}::text, ${runAfter}::timestamptz
+    from jsonb_array_elements(${JSON.stringify(data)}::text::jsonb)`
+}

@@ -1,10 +1,10 @@
 import type { Logger } from '../log.ts'
 import { jobRuns } from '../metrics/metrics.ts'
-import { EVENTS } from './events.ts'
 import { afterFailure, CRASHES_AT_MOST } from './failure.ts'
 import { type Job, NonRetriable } from './job.ts'
 import type { Outage } from './outage.ts'
 import type { OutboxLeases, OutboxRow } from './outbox.ts'
+import { perform } from './perform.ts'
 
 const WORKERS = 8
 /** Enough for a statement to be worth its while, few enough that another process finds some left. */
@@ -120,7 +120,9 @@ export class Lane {
   async #run(row: OutboxRow): Promise<void> {
     const { id, attempts } = row
     try {
-      await this.#perform(row)
+      if (attempts > this.#job.retries + CRASHES_AT_MOST)
+        throw new NonRetriable('the process ended whenever this ran')
+      await perform(this.#job, { id, data: row.data, attempt: attempts, log: this.#log })
       this.#leases.settle({ id, attempts, state: 'done' })
       jobRuns.inc({ job: this.#job.id, outcome: 'ok' })
     } catch (error) {
@@ -128,18 +130,9 @@ export class Lane {
       const isDead = settlement.state === 'dead'
       this.#leases.settle(settlement)
       jobRuns.inc({ job: this.#job.id, outcome: isDead ? 'dead' : 'retry' })
-      const fields = { job: this.#job.id, outbox: id, attempt: attempts, reason: settlement.error }
+      const fields = { job: this.#job.id, event: id, attempt: attempts, reason: settlement.error }
       if (isDead) this.#log.error(fields, 'job_dead')
       else this.#log.warn({ ...fields, retryInMs: Math.round(settlement.delayMs ?? 0) }, 'job_failed')
     }
-  }
-
-  async #perform({ id, data, attempts }: OutboxRow): Promise<void> {
-    const { event, retries } = this.#job
-    if (attempts > retries + CRASHES_AT_MOST) throw new NonRetriable('the process ended whenever this ran')
-    const parsed = EVENTS[event].safeParse(data)
-    if (!parsed.success) throw new NonRetriable(`the data is not that of ${event}`)
-    const log = this.#log.child({ job: this.#job.id, outbox: id })
-    await this.#job.run(parsed.data, { attempt: attempts, isLastAttempt: attempts >= retries, log })
   }
 }
