@@ -45,16 +45,16 @@ export function createDownloadJob(o: {
     const number = await o.numbers.byId(media.numberId)
     if (number === undefined || number.disabledAt !== null) return await giveUp(media, 'number_disabled')
     if (Date.now() - media.createdAt.getTime() > MEMORY_MS) return await giveUp(media, 'expired')
-    let received: Received
+    let file: { received: Received; claim: string }
     try {
-      received = await fetchFile(number, media)
+      file = await fetchFile(number, media)
     } catch (error) {
       if (error instanceof TooLarge) return await giveUp(media, 'too_large')
       if (isGone(error)) return await giveUp(media, 'gone')
       if (context.isLastAttempt) return await giveUp(media, 'unreachable')
       throw new RetryAfter(messageOf(error), Math.min(2 * 4 ** context.attempt, LONGEST_PAUSE_S))
     }
-    await keep(number, media, received).finally(() => o.files.discard(received))
+    await keep(number, media, file).finally(() => o.files.discard(file.received))
   }
 
   async function load(id: string): Promise<Pending | undefined> {
@@ -66,7 +66,10 @@ export function createDownloadJob(o: {
   }
 
   /** A URL lives for five minutes only; one that is not found is asked for again, once. */
-  async function fetchFile(number: PhoneNumber, media: Pending): Promise<Received> {
+  async function fetchFile(
+    number: PhoneNumber,
+    media: Pending,
+  ): Promise<{ received: Received; claim: string }> {
     const locate = async () => {
       const location = await o.graph.locateMedia(number, media.waMediaId)
       if ((location.sizeBytes ?? 0) > LARGEST[media.kind]) throw new TooLarge('Meta announces too many bytes')
@@ -84,15 +87,19 @@ export function createDownloadJob(o: {
       if (location.sha256 !== null && !isHash(location.sha256, received.sha256)) {
         o.log.warn({ mediaId: media.id }, 'media_hash_differs')
       }
-      return received
+      return { received, claim: media.mimeType ?? location.mimeType }
     } finally {
       clearTimeout(timer)
       answer.body.destroy()
     }
   }
 
-  async function keep(number: PhoneNumber, media: Pending, received: Received): Promise<void> {
-    const { mimeType, mismatch } = await identify(received.head, media.mimeType, media.kind)
+  async function keep(
+    number: PhoneNumber,
+    media: Pending,
+    { received, claim }: { received: Received; claim: string },
+  ): Promise<void> {
+    const { mimeType, mismatch } = await identify(received.head, claim, media.kind)
     const extension = extensionsOf(mimeType)[0] ?? 'bin'
     const place = await o.files.keep(received, {
       waNumberId: number.waId,
@@ -100,7 +107,7 @@ export function createDownloadJob(o: {
       extension,
       at: media.createdAt,
     })
-    const metadata = mismatch ? { mime_mismatch: true, claimed_mime_type: media.mimeType } : {}
+    const metadata = mismatch ? { mime_mismatch: true, claimed_mime_type: claim } : {}
     await o.sql.begin(async (sql) => {
       await lockNumber(sql, media.numberId)
       await sql`update media_objects set status = 'stored', error_code = null, mime_type = ${mimeType},
@@ -121,7 +128,12 @@ export function createDownloadJob(o: {
 
 /** Meta knows the id no more, or never did for this number. */
 function isGone(error: unknown): boolean {
-  return error instanceof MetaError && (error.retryClass === 'fix' || error.retryClass === 'never')
+  // Only Graph's own word counts; a host that merely serves files may answer 4xx for many reasons.
+  return (
+    error instanceof MetaError &&
+    error.code > 0 &&
+    (error.retryClass === 'fix' || error.retryClass === 'never')
+  )
 }
 
 /** Meta writes hashes in base64 here and in hex there. */
