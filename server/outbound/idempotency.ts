@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { Queryable } from '../db/pool.ts'
 import { ToolError } from '../mcp/tool-error.ts'
 import type { SendRequest } from './outbound.ts'
 
@@ -11,18 +10,12 @@ export interface Fingerprint {
   readonly hash: Buffer
 }
 
-/** A stored file counts by its bytes: uploading it again is the same request. */
-export async function fingerprint(sql: Queryable, request: SendRequest): Promise<Fingerprint> {
-  const { identity, grant, to, draft, idempotencyKey } = request
-  const { mediaId, ...said } = draft
-  const media = mediaId === undefined ? null : await digestOf(sql, mediaId)
-  const hash = sha256(canonical({ number: grant.number.waId, to, said, media }))
+export function fingerprint({ identity, grant, to, draft, idempotencyKey }: SendRequest): Fingerprint {
+  const hash = sha256(canonical({ number: grant.number.waId, to, draft }))
   if (idempotencyKey !== undefined) return { key: idempotencyKey, hash }
   const minute = Math.floor(Date.now() / 60_000)
-  return {
-    key: `auto-${sha256(`${identity.clientId} ${minute} ${hash.toString('hex')}`).toString('hex')}`,
-    hash,
-  }
+  const derived = sha256(`${identity.clientId} ${minute} ${hash.toString('hex')}`)
+  return { key: `auto-${derived.toString('hex')}`, hash }
 }
 
 /** @throws ToolError `idempotency_conflict` when the key was used for something else. */
@@ -33,13 +26,6 @@ export function requireSame(stored: Uint8Array | null, { hash }: Fingerprint): v
     category: 'conflict',
     hint: 'Use a new key for a new message, or repeat the first request exactly.',
   })
-}
-
-async function digestOf(sql: Queryable, mediaId: string): Promise<string> {
-  const [media] = await sql<
-    { sha256: Buffer | null }[]
-  >`select sha256 from media_objects where id = ${mediaId}`
-  return media?.sha256?.toString('hex') ?? mediaId
 }
 
 function sha256(text: string): Buffer {

@@ -16,7 +16,7 @@ export async function send(
   request: SendRequest,
 ): Promise<SendResult> {
   const { identity, grant, draft, dryRun, waitS, signal } = request
-  const print = await fingerprint(sql, request)
+  const print = fingerprint(request)
   const earlier = await readOutcome(sql, { clientId: identity.clientId, key: print.key })
   if (earlier) requireSame(earlier.hash, print)
   let messageId = earlier?.id
