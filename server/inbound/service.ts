@@ -3,13 +3,14 @@ import type { Database } from '../db/pool.ts'
 import type { Job } from '../jobs/job.ts'
 import type { Logger } from '../log.ts'
 import type { Numbers } from '../numbers/numbers.ts'
+import { createProcessMessage } from './process-message.ts'
 
 /** The jobs that turn stored deliveries into contacts, messages and statuses. */
-export function createInboundJobs(_o: {
+export function createInboundJobs(o: {
   sql: Database
   numbers: Numbers
   audit: Audit
   log: Logger
 }): readonly Job[] {
-  return []
+  return [createProcessMessage(o)]
 }

@@ -22,7 +22,11 @@ export async function emit<Name extends EventName>(
     values (${name}, ${JSON.stringify(EVENTS[name].parse(data))}::text::jsonb, ${key}, ${runAfter})`
 }
 
-/** {@link emit} for many events of one kind, in one statement. */
+/**
+ * {@link emit} for many events of one kind, in one statement.
+ *
+ * @throws ZodError when the data is not that of the event.
+ */
 export async function emitAll<Name extends EventName>(
   sql: Queryable,
   name: Name,
@@ -30,7 +34,8 @@ export async function emitAll<Name extends EventName>(
   { key = '', runAfter = new Date() }: EmitOptions = {},
 ): Promise<void> {
   if (data.length === 0) return
+  const checked = data.map((item) => EVENTS[name].parse(item))
   await sql`insert into outbox (name, data, concurrency_key, run_after)
     select ${name}::text, value, ${key}::text, ${runAfter}::timestamptz
-    from jsonb_array_elements(${JSON.stringify(data)}::text::jsonb)`
+    from jsonb_array_elements(${JSON.stringify(checked)}::text::jsonb)`
 }

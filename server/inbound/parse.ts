@@ -1,0 +1,75 @@
+import { parseAccountChange } from './account-fields.ts'
+import type { Item, Person } from './items.ts'
+import { identifier, isObject, type Json, moment, object, objects, phoneDigits, text } from './json.ts'
+import { parseMessage } from './message.ts'
+import { parseJson, sanitise } from './sanitise.ts'
+import { parseStatus } from './status.ts'
+
+const IGNORED_NAME = /^[a-z][a-z0-9_]{0,63}$/
+
+/**
+ * Takes a delivery apart. Whatever is missing, new or of another type is left out or kept in `raw`, never an error.
+ * Source of the shapes: Meta, WhatsApp Cloud API > Webhooks > reference of `messages` and the other fields.
+ *
+ * @returns null when the bytes are not JSON, or not about a WhatsApp account.
+ */
+export function parseDelivery(body: Buffer): readonly Item[] | null {
+  const parsed = parseJson(body.toString('utf8'))
+  if (!isObject(parsed) || parsed.object !== 'whatsapp_business_account') return null
+  const envelope = object(sanitise(parsed))
+  return objects(envelope.entry).flatMap((entry) =>
+    objects(entry.changes).flatMap((change) =>
+      parseChange(identifier(entry.id) ?? '', String(change.field), object(change.value)),
+    ),
+  )
+}
+
+function parseChange(waba: string, field: string, value: Json): readonly Item[] {
+  const number = identifier(object(value.metadata).phone_number_id)
+  if (number !== null) {
+    const people = objects(value.contacts).map(personOfContact)
+    switch (field) {
+      case 'messages':
+        return [
+          ...objects(value.messages).map((message) => parseMessage(message, { number, people })),
+          ...objects(value.statuses).map((status) => parseStatus(status, { number, people })),
+          ...objects(value.errors).map(() => ignored('errors')),
+        ]
+      case 'smb_message_echoes':
+        return objects(value.message_echoes).map((message) =>
+          parseMessage(message, { number, people, echo: true }),
+        )
+      case 'user_preferences':
+        return objects(value.user_preferences).map((preference) =>
+          parsePreference(preference, number, people),
+        )
+    }
+  }
+  return [parseAccountChange(waba, field, value) ?? ignored(field)]
+}
+
+function personOfContact(contact: Json): Person {
+  const profile = object(contact.profile)
+  return {
+    bsuid: identifier(contact.user_id),
+    parentBsuid: identifier(contact.parent_user_id),
+    waId: phoneDigits(contact.wa_id),
+    username: text(profile.username, 256),
+    name: text(profile.name, 256),
+  }
+}
+
+function parsePreference(preference: Json, number: string, people: readonly Person[]): Item {
+  const person = personOfContact(preference)
+  const known = people.find((other) => other.bsuid === person.bsuid && other.waId === person.waId)
+  const stop = preference.value === 'stop'
+  if ((person.bsuid ?? person.waId) === null || (!stop && preference.value !== 'resume')) {
+    return ignored('malformed')
+  }
+  const optedOutAt = stop ? (moment(preference.timestamp) ?? new Date()) : null
+  return { kind: 'preference', number, person: known ?? person, optedOutAt }
+}
+
+function ignored(what: string): Item {
+  return { kind: 'ignored', what: IGNORED_NAME.test(what) ? what : 'malformed' }
+}

@@ -1,0 +1,73 @@
+import { lockNumber } from '../db/number-lock.ts'
+import type { Database, Transaction } from '../db/pool.ts'
+import type { PhoneNumber } from '../numbers/numbers.ts'
+import { type Contact, later } from './contact.ts'
+import { loadContacts, saveContacts } from './contacts.ts'
+import type { Directory } from './directory.ts'
+import type { MessageItem, Person, PreferenceItem, StatusItem } from './items.ts'
+import { insertMessages, onlyNew } from './messages.ts'
+import { storeStatuses } from './statuses.ts'
+
+/** What a delivery says about one number. */
+export interface Updates {
+  readonly messages: readonly MessageItem[]
+  readonly statuses: readonly StatusItem[]
+  readonly preferences: readonly PreferenceItem[]
+}
+
+/** How much of it was new. */
+export interface Stored {
+  readonly messages: number
+  readonly duplicates: number
+  readonly statuses: number
+  /** Statuses of messages we do not know (yet). */
+  readonly parked: number
+}
+
+/** The customer service window. Source: Meta, Pricing > "customer service windows". */
+const WINDOW_MS = 24 * 3_600_000
+
+/** Everything one delivery brings for one number, in one transaction. A second time it changes nothing. */
+export async function storeUpdates(
+  sql: Database,
+  number: PhoneNumber,
+  updates: Updates,
+  requestId: string | null,
+): Promise<Stored> {
+  const work = async (tx: Transaction): Promise<Stored> => {
+    await lockNumber(tx, number.id)
+    const fresh = await onlyNew(tx, number.id, updates.messages)
+    const directory = await loadContacts(tx, number.id, peopleOf({ ...updates, messages: fresh }))
+    const addressed = fresh.map((message) => ({ message, contact: meetSender(directory, message) }))
+    for (const { person } of updates.statuses) directory.learn(person)
+    for (const { person, optedOutAt } of updates.preferences) directory.meet(person).optedOutAt = optedOutAt
+    await saveContacts(tx, number.id, directory)
+    await insertMessages(tx, number, addressed, requestId)
+    const { added, parked } = await storeStatuses(tx, number.id, updates.statuses)
+    const duplicates = updates.messages.length - fresh.length + updates.statuses.length - added
+    return { messages: fresh.length, duplicates, statuses: added, parked }
+  }
+  return (await sql.begin(work)) as Stored
+}
+
+function meetSender(directory: Directory, message: MessageItem): Contact {
+  const { person, identityChange, at } = message
+  const contact = identityChange ? directory.change(identityChange) : directory.meet(person)
+  contact.lastMessageAt = new Date()
+  if (message.opensWindow && at !== null) {
+    contact.lastInboundAt = later(contact.lastInboundAt, at)
+    // By the time the customer wrote, not by the time we heard of it.
+    contact.windowExpiresAt = later(contact.windowExpiresAt, new Date(at.getTime() + WINDOW_MS))
+  }
+  return contact
+}
+
+function peopleOf({ messages, statuses, preferences }: Updates): Pick<Person, 'bsuid' | 'waId'>[] {
+  return [
+    ...messages.flatMap(({ person, identityChange }) =>
+      identityChange ? [person, identityChange.before] : [person],
+    ),
+    ...statuses.map(({ person }) => person),
+    ...preferences.map(({ person }) => person),
+  ]
+}
