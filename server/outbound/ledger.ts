@@ -2,6 +2,7 @@ import { lockNumber } from '../db/number-lock.ts'
 import type { Database, Queryable } from '../db/pool.ts'
 import { emit } from '../jobs/emit.ts'
 import type { MetaError, SendReceipt } from '../meta/graph.ts'
+import { pauseNumber } from '../numbers/pause.ts'
 import { learnIdentity } from './addressee.ts'
 
 /** A message on its way to Meta. */
@@ -108,10 +109,8 @@ export class Ledger {
   }
 
   /** @returns whether the number was not paused before. */
-  async paused({ numberId }: Letter, reason: string): Promise<boolean> {
-    const paused = await this.#sql`
-      update phone_numbers set paused_at = now(), paused_reason = ${reason} where id = ${numberId} and paused_at is null`
-    return paused.count === 1
+  paused({ numberId }: Letter, reason: string): Promise<boolean> {
+    return pauseNumber(this.#sql, numberId, reason)
   }
 
   /** Ends in `failed`, or `unknown` where Meta may have sent it. */

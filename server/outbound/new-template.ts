@@ -60,7 +60,7 @@ function problemsOf({ header, body, footer, buttons, examples }: NewTemplate): s
   const stray = Object.keys(examples).filter((variable) => !variables.includes(variable))
   const titles = buttons.map(({ text }) => text)
   const checks: [isWrong: boolean, problem: string][] = [
-    [/^\s*\{\{|\}\}[\s.,!?]*$/.test(body), 'body must not begin or end with a variable.'],
+    [/^\s*\{\{|\}\}\s*$/.test(body), 'body must not begin or end with a variable.'],
     [/\}\}\s*\{\{/.test(body), 'body must have words between its variables.'],
     [
       numbered.length > 0 && numbered.length < variables.length,
