@@ -1,7 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { addClient, addContact, addNumber, type TestClient, type TestNumber } from './fixtures.ts'
 import { type Harness, startHarness } from './harness.ts'
-import { ana, delivery, field, inbound, inboundText, type Person, post, status, wamid } from './payloads.ts'
+import {
+  ana,
+  type Body,
+  deliver as deliverAll,
+  delivery,
+  field,
+  inbound,
+  inboundText,
+  type Person,
+  processed,
+  status,
+  wamid,
+} from './payloads.ts'
 
 let harness: Harness
 let client: TestClient
@@ -14,19 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => harness?.stop())
 
-/** Delivers and waits until everything delivered so far is processed. */
-async function deliver(...bodies: Parameters<typeof post>[1][]): Promise<void> {
-  const answers = await Promise.all(bodies.map((body) => post(harness.origin, body)))
-  expect(answers.map((answer) => answer.status)).toEqual(bodies.map(() => 200))
-  await processed()
-}
-
-async function processed(): Promise<void> {
-  const open = () => harness.db.sql`
-    select 1 from webhook_events where processed_at is null
-    union all select 1 from outbox where name = 'wa/webhook.received' and state <> 'done'`
-  await expect.poll(async () => (await open()).length, { timeout: 10_000, interval: 20 }).toBe(0)
-}
+const deliver = (...bodies: Body[]) => deliverAll(harness, ...bodies)
 
 const byWamid = async (id: unknown) => {
   const [row] = await harness.db.sql`
@@ -90,7 +90,7 @@ test('D3.3 processing once more, also after it broke off half-way, changes nothi
   await harness.db.sql`update webhook_events set processed_at = null`
   await harness.db.sql`
     insert into outbox (name, data) select 'wa/webhook.received', jsonb_build_object('eventId', id) from webhook_events`
-  await processed()
+  await processed(harness)
   expect(await state()).toEqual(before)
 })
 
@@ -261,7 +261,7 @@ test('preferences: a customer who wants no more marketing, and again does', asyn
 })
 
 test('what a person sends from the phone app is an outbound row of the client', async () => {
-  const echo = { ...inboundText({}, 'from the app'), from: '15550001111', to: ana.waId }
+  const echo = inboundText({}, 'from the app', { extra: { from: '15550001111', to: ana.waId } })
   await deliver(
     field(number.wabaId, 'smb_message_echoes', {
       metadata: { phone_number_id: number.waId },

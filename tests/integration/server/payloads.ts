@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { expect } from 'vitest'
 import type { Secret } from '../../../secrets/secret.ts'
-import { SECRETS, sign } from './harness.ts'
+import { type Harness, SECRETS, sign } from './harness.ts'
 
 /** Builders of what Meta posts to `/webhook/meta`. */
 
@@ -107,12 +108,10 @@ export function field(wabaId: string, name: string, value: Json): Json {
   }
 }
 
+export type Body = Json | string | Buffer
+
 /** Delivers as Meta would: signed over the very bytes. */
-export function post(
-  origin: string,
-  body: Json | string | Buffer,
-  secret: Secret = SECRETS.appSecret,
-): Promise<Response> {
+export function post(origin: string, body: Body, secret: Secret = SECRETS.appSecret): Promise<Response> {
   const bytes = Buffer.isBuffer(body)
     ? body
     : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
@@ -121,4 +120,18 @@ export function post(
     headers: { 'content-type': 'application/json', 'x-hub-signature-256': sign(bytes, secret) },
     body: new Uint8Array(bytes),
   })
+}
+
+/** Delivers, all at once, and waits until everything delivered so far is processed. */
+export async function deliver(harness: Harness, ...bodies: Body[]): Promise<void> {
+  const answers = await Promise.all(bodies.map((body) => post(harness.origin, body)))
+  expect(answers.map((answer) => answer.status)).toEqual(bodies.map(() => 200))
+  await processed(harness)
+}
+
+export async function processed({ db }: Harness): Promise<void> {
+  const open = () => db.sql`
+    select 1 from webhook_events where processed_at is null
+    union all select 1 from outbox where name = 'wa/webhook.received' and state <> 'done'`
+  await expect.poll(async () => (await open()).length, { timeout: 10_000, interval: 20 }).toBe(0)
 }
