@@ -1,0 +1,88 @@
+import type { Database, Queryable } from '../db/pool.ts'
+import { outboxAge, outboxRows } from '../metrics/metrics.ts'
+
+export const OUTBOX_STATES = ['ready', 'done', 'dead', 'held'] as const
+export type OutboxState = (typeof OUTBOX_STATES)[number]
+
+/** A row of the outbox, for people. */
+export interface OutboxEntry {
+  readonly id: number
+  readonly name: string
+  readonly data: unknown
+  readonly state: OutboxState
+  readonly attempts: number
+  readonly run_after: Date
+  readonly last_error: string | null
+  readonly created_at: Date
+}
+
+/** Newest first. */
+export async function listOutbox(
+  sql: Queryable,
+  { state, limit = 50 }: { state?: OutboxState | undefined; limit?: number } = {},
+): Promise<OutboxEntry[]> {
+  return await sql<OutboxEntry[]>`
+    select id::float8 as id, name, data, state, attempts, run_after, last_error, created_at from outbox
+    where ${state === undefined ? sql`true` : sql`state = ${state}`} order by outbox.id desc limit ${limit}`
+}
+
+/**
+ * Makes a row that is dead, held or waiting for its next try due now, with all its tries.
+ *
+ * @returns false when there is no such row, or it is done or running.
+ */
+export async function retryOutbox(sql: Queryable, id: number): Promise<boolean> {
+  const { count } = await sql`
+    update outbox set state = 'ready', attempts = 0, run_after = now()
+    where id = ${id} and state <> 'done' and (leased_until is null or leased_until <= now())`
+  return count === 1
+}
+
+/**
+ * Removes a row, so that it is never run.
+ *
+ * @returns false when there is no such row, or it is done or running.
+ */
+export async function discardOutbox(sql: Queryable, id: number): Promise<boolean> {
+  const { count } = await sql`
+    delete from outbox where id = ${id} and state <> 'done' and (leased_until is null or leased_until <= now())`
+  return count === 1
+}
+
+/** Keeps everything that has not run from running, until {@link releaseOutbox}: after a restore, before it is known what Meta has. */
+export async function holdOutbox(sql: Queryable): Promise<number> {
+  const { count } = await sql`
+    update outbox set state = 'held' where state = 'ready' and (leased_until is null or leased_until <= now())`
+  return count
+}
+
+/** @returns how many rows may run again. */
+export async function releaseOutbox(sql: Queryable): Promise<number> {
+  const { count } = await sql`update outbox set state = 'ready' where state = 'held'`
+  return count
+}
+
+export interface OutboxFigures {
+  readonly ready: number
+  readonly dead: number
+  readonly held: number
+  /** How long the row that is due for longest has been due; 0 when none is. */
+  readonly oldestSeconds: number
+}
+
+/** Depth and age of the outbox, for people and for `/metrics`. Done rows are not counted: they are many and say nothing. */
+export async function outboxFigures(sql: Database): Promise<OutboxFigures> {
+  const [row] = await sql<OutboxFigures[]>`
+    select (select count(*)::int from outbox where state = 'ready') as ready,
+      (select count(*)::int from outbox where state = 'dead') as dead,
+      (select count(*)::int from outbox where state = 'held') as held,
+      (select greatest(extract(epoch from now() - min(run_after)), 0)::float8 from outbox where state = 'ready') as "oldestSeconds"`
+  return { ready: 0, dead: 0, held: 0, ...row, oldestSeconds: row?.oldestSeconds ?? 0 }
+}
+
+/** Shows {@link outboxFigures} as metrics. */
+export async function observeOutbox(sql: Database): Promise<void> {
+  const { ready, dead, held, oldestSeconds } = await outboxFigures(sql)
+  for (const [state, count] of Object.entries({ ready, dead, held })) outboxRows.set({ state }, count)
+  outboxAge.set(oldestSeconds)
+}
