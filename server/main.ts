@@ -1,4 +1,4 @@
-import { ADMIN_USAGE, runAdmin } from './admin/cli.ts'
+import { adminOverview, groupHelp, isAdminGroup, runAdmin } from './admin/cli.ts'
 import { AdminError, UsageError } from './admin/report.ts'
 import {
   ConfigError,
@@ -20,7 +20,9 @@ Usage: server [COMMAND]
   serve         listen for Meta's webhooks and for MCP clients (the default)
   migrate       bring the database's roles and schema up to date
   healthcheck   exit 0 when the server on this machine is healthy
-${ADMIN_USAGE}
+
+For the operator; GROUP --help shows the options:
+${adminOverview()}
 
 Settings come from the environment, secrets from files in SECRETS_DIR; see docs/components/server.md.
 `
@@ -28,10 +30,10 @@ Settings come from the environment, secrets from files in SECRETS_DIR; see docs/
 async function main(args: readonly string[]): Promise<number> {
   const command = args[0] ?? 'serve'
   if (args.includes('--help') || args.includes('-h') || command === 'help') {
-    process.stdout.write(USAGE)
+    process.stdout.write(isAdminGroup(command) ? groupHelp(command) : USAGE)
     return 0
   }
-  if (command === 'clients' || command === 'keys') return await admin(args)
+  if (isAdminGroup(command)) return await admin(args)
   if (args.length > 1) throw new UsageError(`${command} takes no arguments.\n\n${USAGE}`)
   if (command === 'serve') return await runServer()
   if (command === 'migrate') return await runMigrations()
@@ -43,7 +45,7 @@ async function admin(args: readonly string[]): Promise<number> {
   const report = await runAdmin(args, loadAdminConfig)
   if (report.aside) process.stderr.write(`${report.aside}\n`)
   process.stdout.write(`${report.json ? JSON.stringify(report.data) : report.text}\n`)
-  return 0
+  return report.failed ? 1 : 0
 }
 
 async function runMigrations(): Promise<number> {

@@ -1,27 +1,46 @@
-import { parseArgs } from 'node:util'
+import { append, appendAlone } from '../audit/append.ts'
+import type { AuditEntry } from '../audit/audit.ts'
+import { toRow } from '../audit/entry.ts'
 import type { AdminConfig } from '../config/env.ts'
 import { connect, type Database } from '../db/pool.ts'
-import { createClient } from './clients.ts'
-import { listKeys, mintKey, revokeKey } from './keys.ts'
-import { type Report, UsageError } from './report.ts'
+import { createLogger } from '../log.ts'
+import { type AdminContext, type Command, usageOf, type Work } from './command.ts'
+import { COMMANDS, GROUPS } from './commands.ts'
+import { AdminError, type Report, UsageError } from './report.ts'
+import { table } from './table.ts'
 
-export const ADMIN_USAGE = `  clients create --name NAME --display-name TEXT [--json]
-  keys mint --client NAME --label TEXT [--expires 90d|2027-01-31] [--json]
-  keys list [--client NAME] [--json]
-  keys revoke ID [--json]`
+/** Whether the first word belongs to us. */
+export function isAdminGroup(word: string): boolean {
+  return GROUPS.has(word)
+}
 
-const text = { type: 'string' } as const
-const options = {
-  name: text,
-  'display-name': text,
-  client: text,
-  label: text,
-  expires: text,
-  json: { type: 'boolean' },
-} as const
+/** One line per group. */
+export function adminOverview(): string {
+  const verbsOf = (group: string) =>
+    COMMANDS.filter(({ name }) => name.startsWith(`${group} `)).map(({ name }) =>
+      name.slice(group.length + 1),
+    )
+  const summaryOf = (group: string) => COMMANDS.find(({ name }) => name === group)?.summary
+  return [...GROUPS]
+    .map((group) => `  ${group.padEnd(11)} ${summaryOf(group) ?? verbsOf(group).join(', ')}`)
+    .join('\n')
+}
+
+/** The commands of a group with their options. */
+export function groupHelp(group: string): string {
+  const own = COMMANDS.filter(({ name }) => name.split(' ')[0] === group)
+  const describe = (command: Command) => {
+    const options = Object.entries(command.options).map(([key, { placeholder, help }]) => [
+      `      --${key}${placeholder ? ` ${placeholder}` : ''}`,
+      help,
+    ])
+    return `  ${usageOf(command)}\n      ${command.summary}${table(['', ''], options)}`
+  }
+  return `${own.map(describe).join('\n\n')}\n\nExit codes: 0 done, 1 refused or failed, 2 wrong usage.\n`
+}
 
 /**
- * Runs `clients …` or `keys …`.
+ * Runs a command of the operator, such as `keys mint …`. Whatever changes something is in the audit log, refused or not.
  *
  * @throws UsageError for a wrong command line, AdminError when the database says no.
  */
@@ -29,48 +48,71 @@ export async function runAdmin(
   args: readonly string[],
   loadConfig: () => AdminConfig,
 ): Promise<Report & { json: boolean }> {
-  const { values, positionals } = parse(args)
-  const action = actionFor(positionals, values)
+  const { command, rest } = find(args)
+  const { work, json } = prepare(command, rest)
   const config = loadConfig()
-  const sql = connect({ url: config.databaseUrl, role: 'wa_app', password: config.databasePassword, max: 1 })
+  const pool = connect({ url: config.databaseUrl, role: 'wa_app', password: config.databasePassword, max: 2 })
+  const log = createLogger('silent')
   try {
-    return { ...(await action(sql, config)), json: values.json ?? false }
+    return { ...(await runAudited(command, work, { pool, config, log })), json }
   } finally {
-    await sql.end({ timeout: 1 })
+    await pool.end({ timeout: 1 })
   }
 }
 
-type Values = ReturnType<typeof parse>['values']
-type Action = (sql: Database, config: AdminConfig) => Promise<Report>
-
-/** Everything about the command line is checked here, before the database is asked for anything. */
-function actionFor([group, verb, id, ...rest]: string[], values: Values): Action {
-  const command = `${group} ${verb}`
-  const need = (name: 'name' | 'display-name' | 'client' | 'label') => {
-    const value = values[name]
-    if (value === undefined) throw new UsageError(`${command} needs --${name}. Usage:\n${ADMIN_USAGE}`)
-    return value
+function find(args: readonly string[]): { command: Command; rest: readonly string[] } {
+  for (const words of [2, 1]) {
+    const command = COMMANDS.find(({ name }) => name === args.slice(0, words).join(' '))
+    if (command) return { command, rest: args.slice(words) }
   }
-  const wantsId = command === 'keys revoke'
-  if (rest.length > 0 || wantsId !== (id !== undefined)) throw new UsageError(`Usage:\n${ADMIN_USAGE}`)
-  switch (command) {
-    case 'clients create':
-      return createClient({ name: need('name'), displayName: need('display-name') })
-    case 'keys mint':
-      return mintKey({ client: need('client'), label: need('label'), expires: values.expires })
-    case 'keys list':
-      return listKeys({ client: values.client })
-    case 'keys revoke':
-      return revokeKey({ id: id ?? '' })
-    default:
-      throw new UsageError(`There is no such command. These are:\n${ADMIN_USAGE}`)
-  }
+  const group = args[0] ?? ''
+  const known = isAdminGroup(group) ? groupHelp(group) : adminOverview()
+  throw new UsageError(`There is no such command. These are:\n\n${known}`)
 }
 
-function parse(args: readonly string[]) {
+function prepare(command: Command, args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true })
+    return command.prepare(args)
   } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : error}\nUsage:\n${ADMIN_USAGE}`)
+    if (!(error instanceof UsageError)) throw error
+    throw new UsageError(`${error.message}\nUsage: ${usageOf(command)}`)
   }
+}
+
+type Base = Omit<AdminContext, 'sql'>
+
+async function runAudited(command: Command, work: Work, base: Base): Promise<Report> {
+  if (command.audited === 'not') return await work({ ...base, sql: base.pool })
+  try {
+    if (command.audited === 'with') {
+      const { report } = await base.pool.begin(async (tx) => {
+        const done = await work({ ...base, sql: tx })
+        await append(tx, [entryOf(command, done)])
+        return { report: done }
+      })
+      return report
+    }
+    const report = await work({ ...base, sql: base.pool })
+    await appendAlone(base.pool, [entryOf(command, report)])
+    return report
+  } catch (error) {
+    if (error instanceof AdminError) await recordRefusal(command, base.pool)
+    throw error
+  }
+}
+
+const actionOf = ({ name }: Command) => `admin.${name.replace(' ', '.')}`
+
+function entryOf(command: Command, { audit }: Report) {
+  return toRow({ action: actionOf(command), outcome: 'ok', transport: 'cli', ...audit }, new Date())
+}
+
+async function recordRefusal(command: Command, sql: Database): Promise<void> {
+  const entry: AuditEntry = {
+    action: actionOf(command),
+    outcome: 'refused',
+    transport: 'cli',
+    errorClass: 'admin_error',
+  }
+  await appendAlone(sql, [toRow(entry, new Date())])
 }

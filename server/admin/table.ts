@@ -10,3 +10,13 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .trimEnd()
   return [head, ...rows].map(line).join('\n')
 }
+
+/** `2027-01-31`, or `-` for never. */
+export function day(date: Date | null): string {
+  return date?.toISOString().slice(0, 10) ?? '-'
+}
+
+/** `2027-01-31 12:00:00`, UTC. */
+export function moment(date: Date | null): string {
+  return date?.toISOString().slice(0, 19).replace('T', ' ') ?? '-'
+}

@@ -89,9 +89,12 @@ const days = z.coerce.number({ error: 'must be a number of days' }).int().min(1)
 const plainUrl = z
   .url({ protocol: /^https?$/, error: 'must be an address, such as http://inngest:8288' })
   .transform((text) => new URL(text))
+const auditSchema = z.object({ AUDIT_DIR: directory.default('/var/lib/whatsapp-mcp/audit') })
+const adminSchema = z.object({ ...databaseSchema.shape, ...auditSchema.shape })
 const appSchema = z.object({
   ...listenSchema.shape,
   ...databaseSchema.shape,
+  ...auditSchema.shape,
   PUBLIC_URL: httpsUrl,
   WA_GRAPH_URL: plainUrl.default(new URL('https://graph.facebook.com')),
   WA_GRAPH_API_VERSION: z
@@ -172,16 +175,20 @@ function inngest(
   return { baseUrl, serveOrigin, signingKey, previousSigningKey, eventKey }
 }
 
-/** Settings of the admin commands: those of `serve` that concern the database and the keys. */
-export type AdminConfig = Pick<AppConfig, 'databaseUrl' | 'databasePassword' | 'pepper' | 'logLevel'>
+/** Settings of the admin commands: those of `serve` that concern the database, the keys and the archive of the audit log. */
+export type AdminConfig = Pick<
+  AppConfig,
+  'databaseUrl' | 'databasePassword' | 'pepper' | 'logLevel' | 'auditDir'
+>
 
 /** @throws ConfigError listing everything that is wrong. */
 export function loadAdminConfig(env: Environment = process.env): AdminConfig {
-  return load(env, databaseSchema, 'app', (values, secrets) => ({
+  return load(env, adminSchema, 'app', (values, secrets) => ({
     logLevel: values.LOG_LEVEL,
     databaseUrl: values.DATABASE_URL,
     databasePassword: secrets.required('postgres_app_password'),
     pepper: secrets.required('api_key_pepper'),
+    auditDir: values.AUDIT_DIR,
   }))
 }
 
