@@ -45,26 +45,35 @@ export function createMediaHandler(o: {
       authFailures.inc({ surface: 'media' })
       throw new HttpError(404, 'not_found')
     }
-    const file = await findFile(ticket).catch((error: unknown) => {
-      o.log.error({ rid: exchange.requestId, err: error }, 'media_not_found_out')
+    const admitted = await admit(exchange, ticket).catch((error: unknown) => {
+      o.log.error({ rid: exchange.requestId, err: error }, 'media_not_looked_up')
       throw new HttpError(503, 'unavailable', { 'retry-after': '5' })
     })
+    if (admitted === undefined) throw new HttpError(404, 'not_found')
+    await answer(exchange, admitted.file, admitted.size)
+  }
+
+  /** Whether the one who holds the link may still see what it shows; on record either way, before the first byte leaves. */
+  async function admit(
+    { requestId, ip }: Exchange,
+    ticket: MediaTicket,
+  ): Promise<{ file: Shown; size: number } | undefined> {
+    const file = await findFile(ticket)
     const grant = file && (await grantFor(ticket, file))
     const size = file && grant && (await o.files.sizeOf(file.place))
-    const allowed = file !== undefined && grant !== undefined && size !== undefined
+    const admitted = file !== undefined && size !== undefined ? { file, size } : undefined
     await o.audit.record({
       action: 'media.read',
-      outcome: allowed ? 'ok' : 'refused',
+      outcome: admitted ? 'ok' : 'refused',
       transport: 'http',
-      requestId: exchange.requestId,
+      requestId,
+      ip,
       clientId: ticket.clientId,
-      ip: exchange.ip,
       phoneNumberId: grant?.number.waId,
-      ...(!allowed && { errorClass: 'not_found' }),
+      ...(admitted === undefined && { errorClass: 'not_found' }),
       detail: { media_id: ticket.mediaId },
     })
-    if (!allowed) throw new HttpError(404, 'not_found')
-    await answer(exchange, file, size)
+    return admitted
   }
 
   /** The file and who asks for it; neither a removed file nor a disabled client gets this far. */
