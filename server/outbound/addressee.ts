@@ -69,10 +69,7 @@ export async function ensureContact(sql: Transaction, numberId: string, to: Addr
   const [made] = await sql<{ id: string }[]>`
     insert into contacts (phone_number_id, wa_id, bsuid) values (${numberId}, ${to.waId}, ${to.bsuid})
     on conflict do nothing returning id`
-  if (made) {
-    await remember(sql, numberId, made.id, to, 'sent')
-    return made.id
-  }
+  if (made) return made.id
   const again = await findAddressee(
     sql,
     numberId,
@@ -105,20 +102,9 @@ export async function learnIdentity(
     where id = ${contactId} and not exists (select from contacts other where other.phone_number_id = ${numberId}
       and other.id <> ${contactId} and (other.wa_id = ${waId} or other.bsuid = ${bsuid}))`
   if (changed.count === 0) return
-  await remember(sql, numberId, contactId, { waId, bsuid }, 'sent')
-  if (before.waId !== null && before.waId !== waId)
-    await remember(sql, numberId, contactId, { waId: before.waId, bsuid }, ALIAS)
-}
-
-async function remember(
-  sql: Transaction,
-  numberId: string,
-  contactId: string,
-  identity: { readonly waId: string | null; readonly bsuid: string | null },
-  reason: string,
-): Promise<void> {
+  if (before.waId === null || before.waId === waId) return
   await sql`insert into contact_identities (contact_id, phone_number_id, bsuid, wa_id, reason)
-    values (${contactId}, ${numberId}, ${identity.bsuid}, ${identity.waId}, ${reason})`
+    values (${contactId}, ${numberId}, ${before.bsuid}, ${before.waId}, ${ALIAS})`
 }
 
 function invalidRecipient(): ToolError {

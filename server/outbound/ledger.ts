@@ -1,5 +1,6 @@
 import { lockNumber } from '../db/number-lock.ts'
 import type { Database, Queryable } from '../db/pool.ts'
+import { adoptParkedStatuses } from '../inbound/statuses.ts'
 import { emit } from '../jobs/emit.ts'
 import type { MetaError, SendReceipt } from '../meta/graph.ts'
 import { pauseNumber } from '../numbers/pause.ts'
@@ -89,6 +90,7 @@ export class Ledger {
           error = case when status in ('queued', 'sending', 'unknown') then null else error end, updated_at = now()
         where id = ${id}`
       await learnIdentity(tx, numberId, contactId, receipt)
+      await adoptParkedStatuses(tx, { messageId: id, numberId, wamid: receipt.wamid })
     })
   }
 
