@@ -1,21 +1,19 @@
 /**
  * What the machine can do without us: a bare `node:http`, with the same Postgres client where the database is in play.
- * `node floor.ts ping` answers a parsed JSON body with a fixed one; `node floor.ts insert` stores the body first.
+ * `bare.ts bare [BYTES]` answers a parsed JSON body with a fixed one of that size; `bare.ts insert` stores the body first.
  */
 import { createServer } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import postgres from 'postgres'
 
-const sql =
-  process.argv[2] === 'insert' ? postgres(process.env.FLOOR_DATABASE_URL ?? '', { max: 10 }) : undefined
+const [kind, bytes = '0'] = process.argv.slice(2)
+const sql = kind === 'insert' ? postgres(process.env.FLOOR_DATABASE_URL ?? '', { max: 10 }) : undefined
 if (sql)
   await sql`create table if not exists floor_events (id bigint generated always as identity primary key, body bytea)`
 
-const reply = JSON.stringify({
-  jsonrpc: '2.0',
-  id: 1,
-  result: { content: [{ type: 'text', text: '{"ok":true}' }] },
-})
+const answer = (text: string) =>
+  JSON.stringify({ jsonrpc: '2.0', id: 1, result: { content: [{ type: 'text', text }] } })
+const reply = answer('x'.repeat(Math.max(11, Number(bytes) - answer('').length)))
 const server = createServer(async (req, res) => {
   const body = await buffer(req)
   if (sql) await sql`insert into floor_events (body) values (${body})`
