@@ -11,6 +11,8 @@ export const CONSUMERS = {
   migrate: { uid: 65532, gid: 65532 },
   /** user `postgres` of the alpine image */
   postgres: { uid: 70, gid: 70 },
+  /** user `inngest` of its image, where the profile of that name is used */
+  inngest: { uid: 1000, gid: 1000 },
 } as const
 
 export type Consumer = keyof typeof CONSUMERS
@@ -90,7 +92,7 @@ const table = {
   },
   inngest_event_key: {
     title: 'Key with which events are handed to Inngest, where Inngest is used',
-    consumers: ['app'],
+    consumers: ['app', 'inngest'],
     env: 'INNGEST_EVENT_KEY',
     source: { generate: 24 },
     optional: true,
@@ -98,7 +100,7 @@ const table = {
   },
   inngest_signing_key: {
     title: 'Key with which Inngest signs its calls, where Inngest is used (hex)',
-    consumers: ['app'],
+    consumers: ['app', 'inngest'],
     env: 'INNGEST_SIGNING_KEY',
     source: { generate: 32 },
     optional: true,

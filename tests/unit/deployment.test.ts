@@ -80,6 +80,27 @@ describe('docker-compose.prod.yml', () => {
     expect(shared).toEqual([])
     expect(compose.networks.data).toMatchObject({ internal: true })
   })
+
+  it('keeps the job service off unless asked for, away from the database, and without a way out', () => {
+    const jobs = services.filter(([name]) => name.startsWith('inngest'))
+    expect(jobs).toHaveLength(3)
+    for (const [, s] of jobs) {
+      expect(s.profiles).toEqual(['inngest'])
+      for (const network of s.networks) expect(compose.networks[network]).toEqual({ internal: true })
+    }
+    const users = (network: string) =>
+      services.filter(([, s]) => s.networks.includes(network)).map(([name]) => name)
+    expect(users('jobs')).toEqual(['app', 'inngest'])
+    expect(users('jobs-data')).toEqual(['inngest', 'inngest-postgres', 'inngest-valkey'])
+  })
+
+  it('hands no secret over in the open', () => {
+    for (const [, s] of services) {
+      for (const [name, value] of Object.entries((s.environment ?? {}) as Record<string, string>)) {
+        if (/KEY|SECRET|TOKEN|PASSWORD/.test(name)) expect(value).toMatch(/^\/run\/secrets\//)
+      }
+    }
+  })
 })
 
 describe('nginx.conf', () => {
