@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { readBody } from '../http/body.ts'
 import { type Exchange, type Handler, HttpError } from '../http/reply.ts'
 import type { Logger } from '../log.ts'
+import { authFailures } from '../metrics/metrics.ts'
 import type { Cron, Job } from './job.ts'
 import { Relay, type RelayOptions } from './relay.ts'
 import type { Runner } from './runner.ts'
@@ -45,13 +46,17 @@ function guard(load: () => Promise<RequestListener>, log: Logger): Handler {
     const { req, ip } = exchange
     if (!METHODS.has(req.method ?? ''))
       throw new HttpError(405, 'method_not_allowed', { allow: [...METHODS].join(', ') })
-    if (req.headers['x-inngest-signature'] === undefined) throw new HttpError(401, 'unauthorized')
+    if (req.headers['x-inngest-signature'] === undefined) {
+      authFailures.inc({ surface: 'inngest' })
+      throw new HttpError(401, 'unauthorized')
+    }
     const open = calls.get(ip) ?? 0
     if (open >= CALLS_PER_CALLER) throw new HttpError(429, 'too_many_calls', { 'retry-after': '1' })
     calls.set(ip, open + 1)
     try {
       const body = await readBody(req, { bytes: LARGEST_BODY })
       await replay(await load(), exchange, body, log)
+      if (exchange.res.statusCode === 401) authFailures.inc({ surface: 'inngest' })
     } finally {
       const left = (calls.get(ip) ?? 1) - 1
       if (left > 0) calls.set(ip, left)

@@ -17,6 +17,7 @@ import { type EventApi, type SentEvent, startEventApi } from '../../fakes/innges
 import { execute } from '../../fakes/inngest/executor.ts'
 import { signCall } from '../../fakes/inngest/signature.ts'
 import { createDatabase, PASSWORDS, type TestDatabase } from '../database.ts'
+import { sign as signDelivery, startHarness } from './harness.ts'
 
 const KEY = 'a1'.repeat(32)
 const PREVIOUS_KEY = 'b2'.repeat(32)
@@ -450,5 +451,41 @@ describe('the relay', () => {
     const { calls } = api
     await expect.poll(() => api.calls).toBeGreaterThan(calls + 1)
     expect(logs.filter(({ msg }) => msg === 'outbox_older_than_a_day')).toHaveLength(1)
+  })
+})
+
+describe('the whole server', () => {
+  test('while Inngest is down webhooks are answered 200 and work waits; afterwards all of it goes out', async () => {
+    await api.close()
+    const harness = await startHarness(() => ({
+      inngest: {
+        baseUrl: api.url,
+        serveOrigin: new URL(SERVE_ORIGIN),
+        signingKey: new Secret(KEY),
+        previousSigningKey: undefined,
+        eventKey: new Secret(EVENT_KEY),
+      },
+    }))
+    try {
+      for (const id of ['1', '2', '3']) {
+        const body = JSON.stringify({ object: 'whatsapp_business_account', entry: [], id })
+        const answer = await fetch(`${harness.origin}/webhook/meta`, {
+          method: 'POST',
+          headers: { 'x-hub-signature-256': signDelivery(body) },
+          body,
+        })
+        expect(answer.status).toBe(200)
+      }
+      await expect.poll(() => harness.logs.some(({ msg }) => msg === 'inngest_unreachable')).toBe(true)
+      expect((await fetch(`${harness.origin}/health`)).status).toBe(200)
+      expect((await fetch(`${harness.origin}/api/inngest`)).status).toBe(401)
+      const open = () => harness.db.sql`select from outbox where state = 'ready'`.then(({ length }) => length)
+      expect(await open()).toBe(3)
+      await api.listen()
+      await expect.poll(open).toBe(0)
+      expect(api.batches.flat().map(({ name }) => name)).toEqual(Array(3).fill('wa/webhook.received'))
+    } finally {
+      await harness.stop()
+    }
   })
 })
