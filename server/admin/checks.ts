@@ -45,7 +45,7 @@ export const secretRef: Check<string> = (text, label) => {
 export const integer =
   (least: number, most: number): Check<number> =>
   (text, label) => {
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
     if (!(value >= least && value <= most)) {
       throw new UsageError(`${label} is a whole number from ${least} to ${most}.`)
     }

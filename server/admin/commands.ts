@@ -7,6 +7,7 @@ import { eventCommands } from './events.ts'
 import { grantCommands } from './grants.ts'
 import { keyCommands } from './keys.ts'
 import { numberCommands } from './numbers.ts'
+import { outboxCommands } from './outbox.ts'
 import { usageCommands } from './usage.ts'
 
 /** Everything an operator can say; the help and the reference are made from it. */
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   ...numberCommands,
   ...appCommands,
   ...eventCommands,
+  ...outboxCommands,
   ...approvalCommands,
   ...auditCommands,
   ...usageCommands,

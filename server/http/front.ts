@@ -9,7 +9,7 @@ import { type Exchange, type Handler, HttpError, sendError } from './reply.ts'
 export type Routes = Readonly<Record<string, Readonly<Record<string, Handler>>>>
 
 /** Asked every few seconds by machines; their success is not news. */
-const QUIET = new Set(['/livez', '/health'])
+const QUIET = new Set(['/livez', '/health', '/metrics'])
 
 /** The HTTP front: finds the handler, answers for what it throws, and writes one log line per request. */
 export function createFront(routes: Routes, log: Logger): Server {

@@ -74,3 +74,8 @@ export const mcpSessions = new Gauge({
   labelNames: ['kind'],
   registers,
 })
+export const databaseUp = new Gauge({
+  name: 'wa_database_up',
+  help: '1 when the database answered this scrape; 0: outbox, audit lag and sessions are those of an earlier one',
+  registers,
+})

@@ -276,6 +276,30 @@ test('replayed deliveries are put back into the outbox', async () => {
   expect((await lastEntries(1))[0]).toMatchObject({ action: 'admin.events.replay', detail: { events: 2 } })
 })
 
+test('rows of the outbox are shown, held, released, tried again and discarded', async () => {
+  // A row due in a year: the server of this test leaves it alone.
+  const [row] = await harness.db.sql<{ id: string }[]>`
+    insert into outbox (name, data, state, run_after, last_error)
+    values ('wa/templates.sync.requested', '{"wabaId":"1"}', 'dead', now() + interval '1 year', 'canary') returning id`
+  const id = row?.id ?? ''
+  const state = async () => (await harness.db.sql`select state from outbox where id = ${id}`)[0]?.state
+  expect((await admin('outbox', 'show', '--state', 'dead', '--lines', '1')).text).toMatch(
+    new RegExp(`^${id} .* canary$`, 'm'),
+  )
+  await harness.db.sql`update outbox set state = 'ready' where id = ${id}`
+  await admin('outbox', 'hold')
+  expect(await state()).toBe('held')
+  await admin('outbox', 'release')
+  expect(await state()).toBe('ready')
+  await admin('outbox', 'discard', id)
+  expect(await state()).toBeUndefined()
+  expect(await refusal('outbox', 'retry', id)).toContain('There is no row')
+  expect((await lastEntries(2))[1]).toMatchObject({
+    action: 'admin.outbox.discard',
+    detail: { row_id: Number(id) },
+  })
+})
+
 test('usage counts per day, client and number, and what is billable this month', async () => {
   const { data, text } = await admin('usage')
   expect(data).toMatchObject({ days: [{ client: 'owner', phone: PHONE, received: 0 }] })
