@@ -1,8 +1,8 @@
-import { SECRET_NAMES, SECRETS, type SecretName, type SecretSpec } from './schema.ts'
+import { findSpec, SECRET_NAMES, type SecretName, specOf } from './schema.ts'
 import type { Secret } from './secret.ts'
 
 export function isSecretName(name: string): name is SecretName {
-  return Object.hasOwn(SECRETS, name)
+  return findSpec(name) !== undefined
 }
 
 /** Why a value cannot be used for this secret, or `undefined`; the value is not part of the answer. */
@@ -13,7 +13,7 @@ export function problemOfValue(name: SecretName, value: Secret): string | undefi
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get in
   if (/[\x00-\x1f\x7f]/.test(text)) return 'must be one line without control characters'
   if (!text.isWellFormed()) return 'holds characters that are not valid Unicode'
-  const { minLength } = SECRETS[name]
+  const { minLength } = specOf(name)
   if (text.length < minLength) return `must have at least ${minLength} characters, has ${text.length}`
   return undefined
 }
@@ -40,6 +40,5 @@ export function problemsOf(values: ReadonlyMap<string, Secret>): string[] {
 }
 
 export function isOptional(name: SecretName): boolean {
-  const spec: SecretSpec = SECRETS[name]
-  return spec.optional === true
+  return specOf(name).optional === true
 }

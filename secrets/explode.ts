@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CONSUMERS, type Consumer, SECRET_NAME, SECRETS, type SecretName } from './schema.ts'
+import { CONSUMERS, type Consumer, SECRET_NAME, type SecretName, specOf } from './schema.ts'
 import type { Secret } from './secret.ts'
 
 const ROOT_MODE = 0o700
@@ -96,9 +96,7 @@ async function plan(values: ReadonlyMap<SecretName, Secret>, dir: string, o: Exp
   for (const [consumer, { gid }] of consumers) {
     const home = join(dir, consumer)
     directories.push({ name: consumer, path: home, mode: CONSUMER_MODE, uid: 0, gid })
-    const readable = [...values].filter(([name]) =>
-      (SECRETS[name].consumers as readonly Consumer[]).includes(consumer),
-    )
+    const readable = [...values].filter(([name]) => specOf(name).consumers.includes(consumer))
     for (const [name, value] of readable) {
       files.push({ name: `${consumer}/${name}`, path: join(home, name), mode: FILE_MODE, uid: 0, gid, value })
     }

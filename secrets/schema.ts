@@ -137,11 +137,60 @@ const table = {
   },
 } as const satisfies Record<string, SecretSpec>
 
-export type SecretName = keyof typeof table
+/** Secrets there is one of. */
+export type FixedSecretName = keyof typeof table
 
-export const SECRETS: Readonly<Record<SecretName, SecretSpec>> = table
+export const SECRETS: Readonly<Record<FixedSecretName, SecretSpec>> = table
 
-export const SECRET_NAMES = Object.keys(table) as readonly SecretName[]
+export const SECRET_NAMES = Object.keys(table) as readonly FixedSecretName[]
+
+/** Secrets there may be several of, one per number or Meta app; the database refers to each by its whole name. */
+export const FAMILIES = {
+  wa_access_token_: {
+    title: 'Access token of numbers that have one of their own',
+    consumers: ['app'],
+    source: 'ask',
+    optional: true,
+    minLength: 16,
+  },
+  wa_app_secret_: {
+    title: 'App secret of a further Meta app (App settings > Basic)',
+    consumers: ['app'],
+    source: 'ask',
+    optional: true,
+    minLength: 16,
+  },
+  wa_webhook_verify_token_: {
+    title: 'Verify token of a further Meta app; paste it there',
+    consumers: ['app'],
+    source: { generate: 24 },
+    optional: true,
+    minLength: 16,
+  },
+} as const satisfies Record<string, SecretSpec>
+
+type Family = keyof typeof FAMILIES
+
+export type SecretName = FixedSecretName | `${Family}${string}`
+
+/** What follows the name of the family: the number's or the app's. */
+const MEMBER = /^[a-z0-9_]{1,48}$/
+
+/** @returns `undefined` for a name that is none of ours. */
+export function findSpec(name: string): SecretSpec | undefined {
+  if (Object.hasOwn(SECRETS, name)) return SECRETS[name as FixedSecretName]
+  const family = Object.entries(FAMILIES).find(
+    ([start]) => name.startsWith(start) && MEMBER.test(name.slice(start.length)),
+  )
+  return family?.[1]
+}
+
+/** @throws Error for a name of no family, which the type alone cannot exclude. */
+export function specOf(name: SecretName): SecretSpec {
+  const spec = findSpec(name)
+  if (spec === undefined) throw new Error(`${name} is not a secret of this project`)
+  return spec
+}
 
 /** A secret's name; also its key in the encrypted file and its file name on the host. */
 export const SECRET_NAME = /^[a-z][a-z0-9_]{0,80}$/

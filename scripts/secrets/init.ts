@@ -97,6 +97,8 @@ async function complete(
       values.set(name, await askHidden(title, '', validate))
     }
   }
+  // Those of further numbers and apps.
+  for (const [name, value] of given) values.set(name, value)
   if (missing.length > 0) {
     throw new UsageError(
       `Missing: ${missing.join(', ')}. Give them as NAME=value lines on standard input with --stdin.`,

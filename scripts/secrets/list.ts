@@ -1,5 +1,5 @@
 import { isOptional, isSecretName, problemOfValue } from '../../secrets/check.ts'
-import { SECRET_NAMES, SECRETS } from '../../secrets/schema.ts'
+import { SECRET_NAMES, SECRETS, type SecretName, specOf } from '../../secrets/schema.ts'
 import { command, printJson } from '../lib/cli.ts'
 import { openPlace, PLACE_HELP, PLACE_OPTIONS } from '../lib/place.ts'
 
@@ -18,16 +18,21 @@ export default command({
   options: { ...PLACE_OPTIONS, json: { type: 'boolean' } },
   async run(o) {
     const { values } = (await openPlace(o)).opened
-    const rows: Row[] = SECRET_NAMES.map((name) => {
+    const describe = (name: SecretName): Row => {
       const value = values.get(name)
       const state = value === undefined ? 'unset' : problemOfValue(name, value) ? 'unusable' : 'set'
-      const { title, consumers } = SECRETS[name]
+      const { title, consumers } = specOf(name)
       return { name, title, state, required: !isOptional(name), consumers }
-    })
-    for (const name of values.keys()) {
-      if (!isSecretName(name))
-        rows.push({ name, title: '', state: 'unknown', required: false, consumers: [] })
     }
+    const others = [...values.keys()].filter((name) => !Object.hasOwn(SECRETS, name))
+    const rows: Row[] = [
+      ...SECRET_NAMES.map(describe),
+      ...others.map((name) =>
+        isSecretName(name)
+          ? describe(name)
+          : ({ name, title: '', state: 'unknown', required: false, consumers: [] } as const),
+      ),
+    ]
     if (o.json) return void printJson(rows)
     const width = Math.max(...rows.map(({ name }) => name.length))
     for (const { name, title, state, required } of rows) {

@@ -1,6 +1,6 @@
 import { isSecretName, problemOfValue } from '../../secrets/check.ts'
 import { replaceFile } from '../../secrets/file.ts'
-import { SECRET_NAMES, SECRETS, type SecretName, type SecretSpec } from '../../secrets/schema.ts'
+import { FAMILIES, SECRET_NAMES, type SecretName, specOf } from '../../secrets/schema.ts'
 import { Secret } from '../../secrets/secret.ts'
 import { change } from '../../secrets/sops.ts'
 import { command, tell, UsageError } from '../lib/cli.ts'
@@ -18,8 +18,7 @@ The value is never an argument: arguments are visible to every user of the machi
   positionals: ['NAME'],
   options: { ...PLACE_OPTIONS, generate: { type: 'boolean' } },
   async run(o, name = '') {
-    if (!isSecretName(name))
-      throw new UsageError(`There is no such secret. Known: ${SECRET_NAMES.join(', ')}.`)
+    if (!isSecretName(name)) throw new UsageError(`There is no such secret. Known: ${KNOWN.join(', ')}.`)
     const { opened } = await openPlace(o)
     const value = o.generate ? generated(name) : await given(name)
     const problem = problemOfValue(name, value)
@@ -29,15 +28,17 @@ The value is never an argument: arguments are visible to every user of the machi
   },
 })
 
+const KNOWN = [...SECRET_NAMES, ...Object.keys(FAMILIES).map((family) => `${family}<name>`)]
+
 function generated(name: SecretName): Secret {
-  const { source }: SecretSpec = SECRETS[name]
-  if (source === 'ask') throw new UsageError(`${name} comes from elsewhere: ${SECRETS[name].title}.`)
+  const { source, title } = specOf(name)
+  if (source === 'ask') throw new UsageError(`${name} comes from elsewhere: ${title}.`)
   return generate(source.generate)
 }
 
 async function given(name: SecretName): Promise<Secret> {
   if (isInteractive()) {
-    return askHidden(SECRETS[name].title, '', (typed) => problemOfValue(name, typed) ?? true)
+    return askHidden(specOf(name).title, '', (typed) => problemOfValue(name, typed) ?? true)
   }
   if (process.stdin.isTTY)
     throw new Error('There is no terminal to ask on. Give the value on standard input.')

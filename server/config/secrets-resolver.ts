@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SECRET_NAME, SECRETS, type SecretName } from '../../secrets/schema.ts'
+import { type FixedSecretName, SECRET_NAME, SECRETS } from '../../secrets/schema.ts'
 import { Secret } from '../../secrets/secret.ts'
 
 const SCHEME = 'secrets://'
@@ -22,7 +22,11 @@ export class SecretError extends Error {
  * @returns `undefined` when an optional secret is in neither place.
  * @throws SecretError when it is missing, empty, too short, or a placeholder.
  */
-export function resolveSecret(name: SecretName, value: string | undefined, dir: string): Secret | undefined {
+export function resolveSecret(
+  name: FixedSecretName,
+  value: string | undefined,
+  dir: string,
+): Secret | undefined {
   const spec = SECRETS[name]
   const label = spec.env ?? name
   const text =

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { type Consumer, SECRET_NAMES, SECRETS, type SecretName } from '../../secrets/schema.ts'
+import { type Consumer, type FixedSecretName, SECRET_NAMES, SECRETS } from '../../secrets/schema.ts'
 import type { Secret } from '../../secrets/secret.ts'
 import { resolveSecret, SecretError } from './secrets-resolver.ts'
 
@@ -13,7 +13,7 @@ export interface PreviousPepper {
 
 /** The secrets of one consumer, all read and checked. */
 export class SecretReader {
-  readonly #found = new Map<SecretName, Secret>()
+  readonly #found = new Map<FixedSecretName, Secret>()
 
   /** Reads every secret `consumer` is given; what is wrong is added to `problems`. */
   constructor(env: Readonly<Record<string, string | undefined>>, consumer: Consumer, problems: string[]) {
@@ -36,11 +36,11 @@ export class SecretReader {
     return this.#found
   }
 
-  optional(name: SecretName): Secret | undefined {
+  optional(name: FixedSecretName): Secret | undefined {
     return this.#found.get(name)
   }
 
-  required(name: SecretName): Secret {
+  required(name: FixedSecretName): Secret {
     const secret = this.#found.get(name)
     if (secret === undefined) throw new Error(`${name} is not a required secret here`)
     return secret

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { explode, inspectExploded } from '../../../secrets/explode.ts'
-import { CONSUMERS, type Consumer, SECRET_NAMES, SECRETS, type SecretName } from '../../../secrets/schema.ts'
+import { CONSUMERS, type Consumer, SECRET_NAMES, type SecretName, specOf } from '../../../secrets/schema.ts'
 import { Secret } from '../../../secrets/secret.ts'
 import { allSecrets, scratch } from '../../unit/secrets/fixtures.ts'
 
@@ -17,7 +17,7 @@ async function place(): Promise<string> {
 }
 
 function readers(name: SecretName): readonly Consumer[] {
-  return SECRETS[name].consumers
+  return specOf(name).consumers
 }
 
 async function snapshot(dir: string): Promise<string[]> {
@@ -44,6 +44,16 @@ describe('exploding secrets', () => {
       }
     }
     expect(await inspectExploded(values, dir, o)).toEqual([])
+  })
+
+  it('gives the secrets of further numbers and apps to the server only', async () => {
+    const dir = await place()
+    const name = 'wa_access_token_104857600000001'
+    const values = new Map<SecretName, Secret>([...allSecrets(), [name, new Secret('token-of-one-number')]])
+    await explode(values, dir, o)
+    expect(await readFile(join(dir, 'app', name), 'utf8')).toBe('token-of-one-number')
+    for (const other of ['migrate', 'postgres']) expect(await readdir(join(dir, other))).not.toContain(name)
+    expect((await explode(allSecrets(), dir, o)).removed).toEqual([`app/${name}`])
   })
 
   it('sets modes whatever the umask', async () => {

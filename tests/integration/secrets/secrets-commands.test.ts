@@ -11,7 +11,8 @@ describe('scripts/secrets.ts', () => {
     const root = await scratch()
     const [host, recovery] = [join(root, 'host.key'), join(root, 'recovery.key')]
     const recipients = [host, recovery].map((out) => run('age-key.ts', ['new', '--out', out]).stdout.trim())
-    const input = `wa_app_secret=${APP_SECRET}\n# a comment\nwa_default_access_token=${ACCESS_TOKEN}\n`
+    const more = `wa_access_token_1=${ACCESS_TOKEN}\ninngest_event_key=${APP_SECRET}\n`
+    const input = `wa_app_secret=${APP_SECRET}\n# a comment\nwa_default_access_token=${ACCESS_TOKEN}\n${more}`
     const keys = ['--host-key-file', host, '--recovery', recipients[1] ?? '']
     const init = run('secrets.ts', ['init', '--root', root, ...keys, '--stdin'], input)
     expect(init).toMatchObject({ status: 0, stdout: '' })
@@ -20,7 +21,13 @@ describe('scripts/secrets.ts', () => {
       const { stdout } = run('secrets.ts', ['verify', '--json', '--root', root], '', {
         SOPS_AGE_KEY_FILE: key,
       })
-      expect(JSON.parse(stdout)).toMatchObject({ ok: true, problems: [] })
+      const { secrets, ...verified } = JSON.parse(stdout)
+      expect(verified).toMatchObject({ ok: true, problems: [] })
+      // Generated where it is needed, kept where it is given, left out where it is optional.
+      expect(secrets).toEqual(
+        expect.arrayContaining(['api_key_pepper', 'wa_access_token_1', 'inngest_event_key']),
+      )
+      expect(secrets).not.toContain('inngest_signing_key')
     }
   })
 
@@ -73,6 +80,15 @@ describe('scripts/secrets.ts', () => {
     })
     expect(secrets(['unset', 'wa_app_secret_previous']).status).toBe(0)
     expect(state('wa_app_secret_previous')).toMatchObject({ state: 'unset' })
+    expect(secrets(['set', 'wa_webhook_verify_token_shop', '--generate']).status).toBe(0)
+    expect(secrets(['set', 'inngest_signing_key', '--generate']).status).toBe(0)
+    expect(state('wa_webhook_verify_token_shop')).toMatchObject({
+      state: 'set',
+      required: false,
+      consumers: ['app'],
+    })
+    expect(secrets(['unset', 'wa_webhook_verify_token_shop']).status).toBe(0)
+    expect(state('wa_webhook_verify_token_shop')).toBeUndefined()
     expect(secrets(['list']).stdout).toMatch(/^wa_app_secret +set /m)
     expect(readdirSync(join(root, 'secrets'))).toEqual(['secrets.enc.yaml'])
     expect((await stat(file)).mode & 0o777).toBe(0o644)
@@ -87,7 +103,9 @@ describe('scripts/secrets.ts', () => {
       [['set', 'wa_app_secret'], `${APP_SECRET}\nsecond line\n`, 1, /one line/],
       [['set', 'wa_app_secret', APP_SECRET], '', 2, /more arguments/],
       [['set', 'wa_app_secret', '--generate'], '', 2, /comes from elsewhere/],
-      [['set', 'nonsense'], APP_SECRET, 2, /no such secret/],
+      [['set', 'nonsense'], APP_SECRET, 2, /no such secret.*wa_access_token_<name>/],
+      [['set', 'wa_access_token_1'], 'short', 1, /at least 16/],
+      [['set', 'wa_access_token_1', '--generate'], '', 2, /comes from elsewhere/],
       [['set'], '', 2, /NAME is missing/],
       [['unset', 'wa_app_secret'], '', 1, /is required/],
       [['list', '--nonsense'], '', 2, /--nonsense is unknown/],

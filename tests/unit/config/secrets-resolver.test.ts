@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { SecretName } from '../../../secrets/schema.ts'
+import type { FixedSecretName } from '../../../secrets/schema.ts'
 import { resolveSecret, SecretError } from '../../../server/config/secrets-resolver.ts'
 
 const GOOD = 'a-good-value-0123456789'
@@ -14,7 +14,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true }))
 
 const put = (name: string, text: string) => writeFileSync(join(dir, name), text)
-const resolve = (value: string | undefined, name: SecretName = 'wa_app_secret') =>
+const resolve = (value: string | undefined, name: FixedSecretName = 'wa_app_secret') =>
   resolveSecret(name, value, dir)?.reveal()
 const messageOf = (act: () => unknown) => {
   try {

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { writeAtomically } from '../../../secrets/atomic.ts'
-import { problemOfValue, problemsOf } from '../../../secrets/check.ts'
+import { isSecretName, problemOfValue, problemsOf } from '../../../secrets/check.ts'
 import { openFile, readSecrets, replaceFile } from '../../../secrets/file.ts'
-import { SECRET_NAMES } from '../../../secrets/schema.ts'
+import { SECRET_NAMES, SECRETS, specOf } from '../../../secrets/schema.ts'
 import { Secret } from '../../../secrets/secret.ts'
 import { change, create } from '../../../secrets/sops.ts'
 import { allSecrets, errorOf, repository, scratch } from './fixtures.ts'
@@ -45,6 +45,48 @@ describe('the list of secrets', () => {
     expect(problem(`${good}\ud800`)).toMatch(/Unicode/)
     expect(problem('short')).toMatch(/at least 16/)
     expect(problemsOf(allSecrets())).toEqual([])
+  })
+})
+
+describe('families of secrets', () => {
+  const value = new Secret('0123456789abcdef')
+
+  it('let there be one per number or Meta app', async () => {
+    const repo = await repository()
+    const names = [
+      'wa_access_token_104857600000001',
+      'wa_app_secret_second_shop',
+      'wa_webhook_verify_token_b',
+    ]
+    const values = new Map<string, Secret>(allSecrets())
+    for (const name of names) {
+      expect(isSecretName(name)).toBe(true)
+      values.set(name, value)
+    }
+    expect(problemsOf(values)).toEqual([])
+    await writeFile(repo.secretsFile, await create(values, [repo.host.recipient]))
+    expect([...(await readSecrets(repo.secretsFile, repo.host.identity)).keys()]).toEqual([...values.keys()])
+  })
+
+  it('need a usable value, and a name of the right form', () => {
+    expect(problemOfValue('wa_access_token_1', new Secret('short'))).toMatch(/at least 16/)
+    const long = `wa_app_secret_${'x'.repeat(49)}`
+    for (const name of [
+      'wa_access_token_',
+      'wa_access_token_Ä',
+      'wa_app_secret_a-b',
+      long,
+      'xwa_app_secret_a',
+      '../wa_app_secret_a',
+    ]) {
+      expect(isSecretName(name), name).toBe(false)
+      expect(problemsOf(new Map([...allSecrets(), [name, value]]))).toHaveLength(1)
+    }
+    expect(() => specOf('wa_access_token_')).toThrow('is not a secret of this project')
+  })
+
+  it('leave the fixed ones as they are: the previous app secret is no app named previous', () => {
+    expect(specOf('wa_app_secret_previous')).toBe(SECRETS.wa_app_secret_previous)
   })
 })
 
