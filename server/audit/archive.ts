@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -78,6 +78,7 @@ async function writeFile(sql: Database, path: string, first: number, last: numbe
       createGzip(),
       createWriteStream(temporary, { flags: 'wx', mode: 0o640, flush: true }),
     )
+    await chmod(temporary, 0o640)
     const hash = createHash('sha256')
     await pipeline(createReadStream(temporary), hash)
     await rename(temporary, path)
