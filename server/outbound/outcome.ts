@@ -17,7 +17,6 @@ export interface Outcome {
   readonly windowExpiresAt: Date | null
 }
 
-const UNSETTLED = new Set(['queued', 'sending'])
 /** Notices may be missed while the listener is away. */
 const POLL_MS = 1_000
 
@@ -53,7 +52,7 @@ export async function awaitOutcome(o: {
     for (;;) {
       const outcome = await readOutcome(o.sql, { id: o.messageId })
       if (outcome === undefined) throw new Error('a message disappeared while it was waited for')
-      if (!UNSETTLED.has(outcome.status) || end.aborted) return outcome
+      if (!isUnderWay(outcome) || end.aborted) return outcome
       // Ending early is what the signal is for.
       await Promise.race([notice.promise, delay(POLL_MS, undefined, { signal: end }).catch(() => {})])
       notice = Promise.withResolvers()
@@ -61,6 +60,11 @@ export async function awaitOutcome(o: {
   } finally {
     unsubscribe()
   }
+}
+
+/** What Meta has put off is not waited for: it takes longer than anybody waits. */
+function isUnderWay({ status, errorCode }: Outcome): boolean {
+  return status === 'sending' || (status === 'queued' && errorCode === null)
 }
 
 /** An outcome that is no success, as an error the model can act on; `undefined` for all others. */

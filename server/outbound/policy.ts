@@ -58,7 +58,7 @@ async function windowClosed(sql: Queryable, grant: Grant, to: Addressee): Promis
       templates.length > 0
         ? 'Send one of these approved templates with send_template, or wait until the person writes.'
         : 'Wait until the person writes; no approved template may be sent instead.',
-    data: { window_expires_at: to.windowExpiresAt?.toISOString() ?? null, templates },
+    data: { window_expires_at: to.windowExpiresAt?.toISOString() ?? null, templates: [...templates] },
   })
 }
 

@@ -24,6 +24,8 @@ export type Behaviour =
 /** A request as it arrived. */
 export interface GraphRequest {
   readonly method: string
+  /** Milliseconds since some fixed moment. */
+  readonly at: number
   /** Without the version. */
   readonly path: string
   readonly query: URLSearchParams

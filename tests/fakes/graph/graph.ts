@@ -114,6 +114,7 @@ export class FakeGraph {
       const raw = await read(message)
       const request: GraphRequest = {
         method: message.method ?? '',
+        at: performance.now(),
         path: url.pathname.replace(`/${this.#version}/`, '/'),
         query: url.searchParams,
         token: /^Bearer (.+)$/.exec(message.headers.authorization ?? '')?.[1],

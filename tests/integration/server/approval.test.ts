@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { SendPolicy } from '../../../server/auth/grants.ts'
+import { connect, type Database } from '../../../server/db/pool.ts'
+import { decide } from '../../../server/outbound/approval.ts'
+import { type Desk, messageRow, type Setup, startDesk } from './desk.ts'
+import { addContact } from './fixtures.ts'
+
+let desk: Desk
+let app: Database
+
+beforeAll(async () => {
+  desk = await startDesk()
+  const { databaseUrl: url, databasePassword: password } = desk.harness.config
+  app = connect({ url, role: 'wa_app', password, max: 2 })
+})
+afterAll(async () => {
+  await app?.end({ timeout: 1 })
+  await desk?.stop()
+})
+
+const sentOf = ({ number }: Pick<Setup, 'number'>) =>
+  desk.graph.sent.filter(({ numberId }) => numberId === number.waId)
+const withPolicy = (policy: SendPolicy, o: Parameters<Desk['setUp']>[0] = {}) =>
+  desk.setUp({ ...o, grant: { policy } })
+
+test('under approval a message waits, and only the operator’s word sends it', async () => {
+  const setup = await withPolicy('approval')
+  const { output } = await setup.say('please?')
+  expect(output).toMatchObject({ state: 'pending_approval', wamid: null })
+  expect(output.warnings).toEqual([expect.stringContaining('operator')])
+  // The same call again changes nothing.
+  expect((await setup.say('please?', { idempotency_key: output.idempotency_key })).output.state).toBe(
+    'pending_approval',
+  )
+  const events = await desk.harness.db
+    .sql`select 1 from outbox where data ->> 'messageId' = ${String(output.message_id)}`
+  expect(events).toHaveLength(0)
+  expect(sentOf(setup)).toHaveLength(0)
+
+  await decide(app, String(output.message_id), 'release')
+  await expect.poll(async () => (await messageRow(desk.harness, output.message_id)).status).toBe('accepted')
+  expect(sentOf(setup)).toHaveLength(1)
+  await expect(decide(app, String(output.message_id), 'release')).rejects.toMatchObject({
+    code: 'not_pending',
+  })
+})
+
+test('a rejected message is never sent', async () => {
+  const setup = await withPolicy('approval')
+  const { output } = await setup.say('please?', { idempotency_key: 'no' })
+  await decide(app, String(output.message_id), 'reject')
+  expect((await setup.say('please?', { idempotency_key: 'no' })).error.code).toBe('approval_rejected')
+  await expect(decide(app, String(output.message_id), 'release')).rejects.toMatchObject({
+    code: 'not_pending',
+  })
+  expect(sentOf(setup)).toHaveLength(0)
+})
+
+test('two operators at once release it once', async () => {
+  const setup = await withPolicy('approval')
+  const { output } = await setup.say('please?')
+  const id = String(output.message_id)
+  const words = await Promise.allSettled([decide(app, id, 'release'), decide(app, id, 'release')])
+  expect(words.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+  await expect.poll(async () => (await messageRow(desk.harness, id)).status).toBe('accepted')
+  expect(sentOf(setup)).toHaveLength(1)
+})
+
+test('a client that cannot ask leaves it to the operator, though it might', async () => {
+  const setup = await desk.setUp({ grant: { policy: 'approval', approveInClient: true } })
+  expect((await setup.say('please?')).output.state).toBe('pending_approval')
+})
+
+test('a dry run says that it would wait', async () => {
+  const setup = await withPolicy('approval')
+  expect((await setup.say('please?', { dry_run: true })).output).toMatchObject({
+    state: 'dry_run',
+    warnings: ['It would wait for approval.'],
+  })
+})
+
+test('templates_only lets no free text through', async () => {
+  const setup = await withPolicy('templates_only')
+  expect((await setup.say('hello')).error).toMatchObject({ code: 'policy_denied', category: 'permission' })
+})
+
+test('known_contacts lets through who has written before', async () => {
+  const setup = await withPolicy('known_contacts')
+  const stranger = await addContact(desk.harness.db.sql, setup.number, { inWindow: false })
+  expect((await setup.say('hello')).output.state).toBe('accepted')
+  expect((await setup.call('send_message', { to: stranger, body: 'x' })).error.code).toBe('policy_denied')
+  const unheard = { to: '+15559990000', body: 'x' }
+  expect((await setup.call('send_message', unheard)).error.code).toBe('policy_denied')
+})
+
+test('a paused number takes nothing', async () => {
+  const setup = await desk.setUp()
+  await desk.harness.db.sql`
+    update phone_numbers set paused_at = now(), paused_reason = 'a test' where id = ${setup.number.id}`
+  await expect
+    .poll(async () => (await setup.say('hello')).error)
+    .toMatchObject({
+      code: 'number_paused',
+      category: 'account',
+      retryable: true,
+    })
+})
