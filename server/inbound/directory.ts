@@ -93,6 +93,8 @@ export class Directory {
   #find({ bsuid, waId }: Ids): Contact | undefined {
     const byBsuid = bsuid === null ? undefined : this.#byBsuid.get(bsuid)
     if (byBsuid !== undefined && current(byBsuid).bsuid === bsuid) return current(byBsuid)
+    // An id somebody used to have says who that is, and never becomes anybody else's.
+    if (this.#findFormer(bsuid) !== undefined) return undefined
     const holder = this.#holderOf(waId)
     return holder === undefined || (holder.bsuid !== null && bsuid !== null) ? undefined : holder
   }
