@@ -51,10 +51,9 @@ grant select, update on audit_head to wa_app;
 grant select on audit_segments to wa_app;
 -- When it was closed is not for the app to say.
 grant insert (first_id, last_id, last_hash, file, sha256) on audit_segments to wa_app;
-grant select, delete on audit_log to wa_audit_archiver;
-grant select on audit_segments to wa_audit_archiver;
+grant select on audit_log, audit_segments to wa_audit_archiver;
 
--- The only way the app can make rows leave: whole segments, and only those closed long ago. It runs with the rights of the owner.
+-- The only way rows leave: whole segments, and only those closed long ago. It runs with the rights of the owner.
 create function audit_prune(keep interval) returns bigint language sql security definer set search_path = public, pg_temp as $$
   with gone as (
     delete from audit_log
@@ -64,4 +63,4 @@ create function audit_prune(keep interval) returns bigint language sql security 
   select count(*) from gone
 $$;
 revoke all on function audit_prune(interval) from public;
-grant execute on function audit_prune(interval) to wa_app;
+grant execute on function audit_prune(interval) to wa_app, wa_audit_archiver;

@@ -28,7 +28,7 @@ test('without a good key there is a plain 401 that does not announce OAuth', asy
   expect(await status(token)).toBe(200)
 })
 
-test('a revoked key ends at once, although the server had remembered it', async () => {
+test('D4.4 a revoked key ends at once, although the server had remembered it', async () => {
   const { id, token } = await harness.mint()
   expect(await status(token)).toBe(200)
   const before = await harness.db
@@ -39,7 +39,7 @@ test('a revoked key ends at once, although the server had remembered it', async 
   await expect.poll(() => status(token), { interval: 5, timeout: 1_000 }).toBe(401)
 })
 
-test('an expired key is refused, also when it expires while remembered', async () => {
+test('D4.4 an expired key is refused, also when it expires while remembered', async () => {
   const { id, token } = await harness.mint({ expires: '1d' })
   expect(await status(token)).toBe(200)
   await harness.db.sql`update api_keys set expires_at = now() + interval '400 ms' where id = ${id}`
@@ -48,7 +48,7 @@ test('an expired key is refused, also when it expires while remembered', async (
   await expect.poll(() => status(token), { interval: 20, timeout: 2_000 }).toBe(401)
 })
 
-test('all keys of a disabled client are refused, and work again when it is enabled', async () => {
+test('D4.4 all keys of a disabled client are refused, and work again when it is enabled', async () => {
   const { token } = await harness.mint()
   expect(await status(token)).toBe(200)
   await harness.db.sql`update clients set disabled_at = now() where name = 'tests'`
@@ -57,11 +57,21 @@ test('all keys of a disabled client are refused, and work again when it is enabl
   expect(await status(token)).toBe(200)
 })
 
-test('a key under the previous pepper works and is moved to the current one', async () => {
+test('D4.10 a key under the previous pepper works and is moved to the current one', async () => {
   const { id, token } = await harness.mint({ pepper: SECRETS.previousPepper })
   expect(await status(token)).toBe(200)
   const [row] = await harness.db.sql<{ hash: Buffer }[]>`select hash from api_keys where id = ${id}`
   expect(row?.hash).toEqual(hashToken(token, SECRETS.pepper))
+})
+
+test('D4.10 the previous pepper stops at its end, whatever the key', async () => {
+  const { token } = await harness.mint({ pepper: SECRETS.previousPepper })
+  const previousPepper = { pepper: SECRETS.previousPepper, expires: new Date(Date.now() - 1) }
+  const server = await serve({ ...harness.config, previousPepper }, createLogger('silent'))
+  const late = await rpc(`http://127.0.0.1:${server.port}`, token, list)
+  await server.stop()
+  expect(late.status).toBe(401)
+  expect(await status(token)).toBe(200)
 })
 
 test('the database keeps neither the token nor anything it could be told from', async () => {

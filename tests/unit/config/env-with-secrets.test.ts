@@ -123,7 +123,7 @@ test('the listening address alone is checked as well', () => {
 const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString()
 const pepper = 'the-previous-pepper-0123456789-abcdef'
 
-test('a previous pepper comes with its end, at most thirty days ahead', () => {
+test('D4.10 a previous pepper comes with its end, at most thirty days ahead', () => {
   const expires = inDays(29)
   const both = { API_KEY_PEPPER_PREVIOUS: pepper, API_KEY_PEPPER_PREVIOUS_EXPIRES: expires }
   expect(loadAppConfig({ ...env, ...both }).previousPepper?.expires.toISOString()).toBe(expires)
