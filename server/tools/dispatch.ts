@@ -2,9 +2,15 @@ import type { Audit } from '../audit/audit.ts'
 import type { Grants } from '../auth/grants.ts'
 import type { Identity } from '../auth/identity.ts'
 import type { Database } from '../db/pool.ts'
-import { ClientScope } from '../db/scoped.ts'
 import type { Logger } from '../log.ts'
-import type { Tool, ToolContext } from '../mcp/tool.ts'
+import { type Tool, type ToolContext, ToolOutput } from '../mcp/tool.ts'
+import type { ToolError } from '../mcp/tool-error.ts'
+import { toolCalls } from '../metrics/metrics.ts'
+import { type Access, authorise, type Gate } from './access.ts'
+import { argumentHash } from './argument-hash.ts'
+import { deadlineExceeded, toErrorResult, toToolError, unavailable } from './errors.ts'
+import { parseInput } from './input.ts'
+import { outcomeOf } from './outcome.ts'
 
 /** One call, as the transport hands it over. */
 export interface Call {
@@ -38,6 +44,23 @@ export interface Dispatcher {
   call(call: Call): Promise<CallResult>
 }
 
+/** Longer than any tool waits (25 s), shorter than a proxy does. */
+const DEADLINE_MS = 35_000
+
+interface Options extends Gate {
+  readonly audit: Audit
+  readonly log: Logger
+}
+
+/** What became known of a call on its way, for the audit. */
+interface Trail {
+  argumentHash?: string
+  access?: Access
+  structured?: Readonly<Record<string, unknown>>
+  /** What `confirm` threw to end the call; it is for the transport. */
+  interruption?: unknown
+}
+
 export function createDispatcher(o: {
   sql: Database
   tools: readonly Tool[]
@@ -46,19 +69,121 @@ export function createDispatcher(o: {
   defaultPhoneNumberId: string | undefined
   log: Logger
 }): Dispatcher {
+  const byName = new Map(o.tools.map((tool) => [tool.name, tool]))
   return {
     tools: o.tools,
     call: async (call) => {
-      const found = o.tools.find(({ name }) => name === call.name)
-      if (found === undefined) throw new UnknownTool(call.name)
-      const parsed = found.input.safeParse(call.args ?? {})
-      if (!parsed.success) return { isError: true, content: [{ type: 'text', text: 'Invalid arguments' }] }
-      const db = new ClientScope(o.sql, { clientId: call.identity.clientId, numberIds: [] })
-      const output = await found.run(parsed.data, { ...call, grants: [], db, log: o.log })
-      return {
-        structuredContent: output as Record<string, unknown>,
-        content: [{ type: 'text', text: JSON.stringify(output) }],
+      const started = performance.now()
+      const tool = byName.get(call.name)
+      const trail: Trail = {}
+      let error: ToolError | undefined
+      let result: CallResult | undefined
+      try {
+        if (tool === undefined) throw new UnknownTool(call.name)
+        result = await run(o, tool, call, trail)
+      } catch (thrown) {
+        if (thrown instanceof UnknownTool || isInterruption(trail, thrown)) {
+          const code = thrown instanceof UnknownTool ? 'unknown_tool' : 'input_required'
+          await record(o, call, tool, trail, { outcome: 'refused', errorClass: code }, started)
+          throw thrown
+        }
+        error = toToolError(thrown, call.requestId)
+        if (error !== thrown)
+          o.log.error({ rid: call.requestId, tool: call.name, err: thrown }, 'tool_failed')
+        result = toErrorResult(error)
       }
+      const written = await record(o, call, tool, trail, outcomeOf(error), started)
+      // Nobody reads unseen. What was sent or changed is in its own row already, and to deny it would invite a second try.
+      if (!written && tool?.annotations.readOnlyHint) return toErrorResult(unavailable())
+      return result
     },
+  }
+}
+
+async function run(o: Options, tool: Tool, call: Call, trail: Trail): Promise<CallResult> {
+  const input = parseInput(tool, call.args)
+  trail.argumentHash = argumentHash(input)
+  const access = await authorise(o, tool, input, call.identity)
+  trail.access = access
+  const output = await withDeadline(call.signal, (signal) => {
+    const confirm: ToolContext['confirm'] = (...question) =>
+      call.confirm(...question).catch((thrown: unknown) => {
+        trail.interruption = thrown
+        throw thrown
+      })
+    const { requestId, transport, ip, identity } = call
+    const progress: ToolContext['progress'] = (...step) => call.progress(...step)
+    return tool.run(input, {
+      ...{ requestId, transport, ip, identity, progress, confirm, signal, log: o.log },
+      ...access,
+    })
+  })
+  const [raw, extra] = output instanceof ToolOutput ? [output.structured, output.content] : [output, []]
+  // What the schema does not name stays inside.
+  const structured = tool.output.parse(raw)
+  trail.structured = structured
+  return {
+    structuredContent: structured,
+    content: [{ type: 'text', text: JSON.stringify(structured) }, ...extra],
+  }
+}
+
+async function withDeadline<T>(
+  abandoned: AbortSignal,
+  work: (signal: AbortSignal) => T | Promise<T>,
+): Promise<T> {
+  const controller = new AbortController()
+  const abandon = () => controller.abort(abandoned.reason)
+  if (abandoned.aborted) abandon()
+  abandoned.addEventListener('abort', abandon, { once: true })
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = deadlineExceeded()
+      reject(error)
+      controller.abort(error)
+    }, DEADLINE_MS)
+  })
+  try {
+    return await Promise.race([work(controller.signal), late])
+  } finally {
+    clearTimeout(timer)
+    abandoned.removeEventListener('abort', abandon)
+  }
+}
+
+function isInterruption(trail: Trail, thrown: unknown): boolean {
+  return trail.interruption !== undefined && trail.interruption === thrown
+}
+
+/** @returns whether it is on disk. */
+async function record(
+  { audit, log }: Options,
+  call: Call,
+  tool: Tool | undefined,
+  trail: Trail,
+  outcome: ReturnType<typeof outcomeOf>,
+  started: number,
+): Promise<boolean> {
+  // A name we do not know is the caller's text, and has no place in labels and logs.
+  toolCalls.inc({ tool: tool?.name ?? 'unknown', outcome: outcome.outcome })
+  const { requestId, transport, identity, ip } = call
+  const grants = trail.access?.grants ?? []
+  const { message_id, wamid } = trail.structured ?? {}
+  const detail = Object.entries({ args_sha256: trail.argumentHash, message_id, wamid })
+  try {
+    await audit.record({
+      ...{ action: 'tool.call', transport, requestId, ip, ...outcome },
+      clientId: identity.clientId,
+      keyId: identity.keyId,
+      tool: tool?.name,
+      phoneNumberId: grants.length === 1 ? grants[0]?.number.waId : undefined,
+      durationMs: Math.round(performance.now() - started),
+      detail: Object.fromEntries(detail.filter(([, value]) => typeof value === 'string')),
+    })
+    return true
+  } catch (err) {
+    log.error({ rid: requestId, tool: tool?.name, err }, 'call_not_audited')
+    return false
   }
 }

@@ -34,3 +34,16 @@ end
 $$;
 create trigger mcp_sessions_changed after delete or update of subscriptions on mcp_sessions
   for each row execute function notify_session_changed();
+
+-- A client sees what is left of its own limits, and of the budget of the numbers it uses.
+create function scope_keys() returns setof uuid language sql stable security definer set search_path = public, pg_temp as
+  $$ select id from api_keys where client_id = scope_client() $$;
+revoke all on function scope_keys from public;
+grant execute on function scope_keys to wa_client;
+alter table rate_limit_buckets enable row level security;
+create policy app_all on rate_limit_buckets to wa_app using (true) with check (true);
+create policy client_reads on rate_limit_buckets for select to wa_client using (
+  (scope_kind = 'key_day' and scope_id in (select scope_keys()))
+  or (scope_kind = 'grant_day' and scope_id in (select id from client_phone_grants))
+  or (scope_kind = 'number_month' and scope_id = any ((select scope_numbers())::uuid[])));
+grant select on rate_limit_buckets to wa_client;

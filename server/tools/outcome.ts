@@ -1,0 +1,16 @@
+import type { AuditEntry } from '../audit/audit.ts'
+import type { ErrorCategory, ToolError } from '../mcp/tool-error.ts'
+
+/** Not the caller's doing. */
+const FAILURES = new Set<ErrorCategory>(['temporary', 'account', 'unknown_outcome'])
+const META_CODE = /^meta_(\d+)$/
+
+/** How the audit calls the end of a call: done, refused for a reason of the caller's, or failed for one of ours or Meta's. */
+export function outcomeOf(
+  error: ToolError | undefined,
+): Pick<AuditEntry, 'outcome' | 'errorClass' | 'errorCode'> {
+  if (error === undefined) return { outcome: 'ok' }
+  const errorCode = META_CODE.exec(error.code)?.[1]
+  const failed = errorCode !== undefined || FAILURES.has(error.category)
+  return { outcome: failed ? 'failed' : 'refused', errorClass: error.code, errorCode }
+}
