@@ -46,7 +46,6 @@ export function createSourceReader(o: {
     try {
       const response = await fetchOutside(url, bounded, o.outside)
       try {
-        if (Number(response.headers['content-length'] ?? 0) > LARGEST[kind]) throw new TooLarge('announced')
         const received = await o.files.receive(response, LARGEST[kind])
         const { pathname } = new URL(url)
         return {

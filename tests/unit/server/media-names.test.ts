@@ -40,6 +40,14 @@ describe('safeFilename', () => {
   })
 })
 
+describe('attachment', () => {
+  it('encodes what RFC 8187 does not let through', () => {
+    expect(attachment("it's (1)*.png")).toBe(
+      `attachment; filename="it_s _1__.png"; filename*=UTF-8''it%27s%20%281%29%2A.png`,
+    )
+  })
+})
+
 describe('typeOfName', () => {
   it.each([
     ['a.docx', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
