@@ -41,7 +41,14 @@ async function* parseLines(source: AsyncIterable<Buffer>): AsyncGenerator<AuditR
   for await (const chunk of source) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) yield JSON.parse(line) as AuditRecord
+    for (const line of lines) yield parseRecord(line)
   }
   if (rest !== '') throw new SyntaxError('the last line has no end')
+}
+
+/** Only an object at all: whether it is a record of ours, its hash tells better than any schema. */
+function parseRecord(line: string): AuditRecord {
+  const record: unknown = JSON.parse(line)
+  if (typeof record !== 'object' || record === null) throw new SyntaxError('a line is no object')
+  return record as AuditRecord
 }

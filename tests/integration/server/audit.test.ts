@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -265,6 +265,8 @@ test('a forged segment is found even when audit_segments was made to agree', asy
   expect(await fault(dir)).toContain(`segment ${file} ends at row 2 instead of 4`)
   await forge(gzipSync(text.slice(0, -2)))
   expect(await fault(dir)).toContain(`segment ${file} is not gzipped NDJSON`)
+  await forge(gzipSync('null\n'))
+  expect(await fault(dir)).toContain(`segment ${file} is not gzipped NDJSON`)
   await forge(Buffer.from(text))
   expect(await fault(dir)).toContain(`segment ${file} is not gzipped NDJSON`)
   await forge(gzipSync(text))
@@ -275,9 +277,29 @@ test('a forged segment is found even when audit_segments was made to agree', asy
   expect(await fault()).toContain('but 1 comes next: a segment is missing')
 })
 
+test('thousands of rows are archived and verified page by page', async () => {
+  await record(4_500)
+  expect(await closeAuditSegment({ sql: app, dir, log })).toContain('audit-1-4501')
+  expect(await verifyAudit(app, dir)).toEqual({ ok: true, rows: 4_501, segments: 1, head: 4_501 })
+  await db.sql`update audit_log set action = 'x' where id = 4001`
+  expect(await fault()).toContain('row 4001 was changed')
+})
+
+test('a database that has lost the end of the chain accepts nothing more', async () => {
+  await db.sql`delete from audit_head`
+  const lost = record(1)
+  await expect(lost).rejects.toThrow('audit_head is empty')
+  await db.sql`insert into audit_head (id, hash) values (0, decode(repeat('00', 32), 'hex'))`
+})
+
 test('a disk that refuses leaves no segment and no half file; two processes cannot close the same stretch', async () => {
   await record(1)
   await expect(closeAuditSegment({ sql: app, dir: '/dev/null/archive', log })).rejects.toThrow('ENOTDIR')
+  // Something else has the name the file is to get.
+  const folder = join(dir, new Date().toISOString().slice(0, 7).replace('-', '/'))
+  await mkdir(join(folder, 'audit-1-3.ndjson.gz', 'taken'), { recursive: true })
+  await expect(closeAuditSegment({ sql: app, dir, log })).rejects.toThrow('EISDIR')
+  expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([])
   expect(await db.sql`select 1 from audit_segments`).toHaveLength(0)
   const both = await Promise.allSettled([
     closeAuditSegment({ sql: app, dir, log }),
