@@ -11,6 +11,8 @@ export interface EventApi {
   readonly url: URL
   /** Every batch that was accepted. */
   readonly batches: SentEvent[][]
+  /** URLs under which the app registered its functions. */
+  readonly registered: string[]
   /** Calls so far, the refused ones included. */
   calls: number
   /** `hang` takes the call and never answers; `lost` accepts it and cuts the connection. */
@@ -19,7 +21,7 @@ export interface EventApi {
   close(): Promise<void>
 }
 
-/** Stands in for `POST /e/:key` of the Inngest server. */
+/** Stands in for `POST /e/:key` and `POST /fn/register` of the Inngest server. */
 export async function startEventApi(key: string): Promise<EventApi> {
   const server = createServer(async (req, res) => {
     api.calls += 1
@@ -27,6 +29,10 @@ export async function startEventApi(key: string): Promise<EventApi> {
     for await (const chunk of req) text += chunk
     if (api.mode === 'hang') return
     if (typeof api.mode === 'number') return void res.writeHead(api.mode).end('{"error":"no"}')
+    if (req.url?.startsWith('/fn/register')) {
+      api.registered.push(JSON.parse(text).url)
+      return void res.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}')
+    }
     if (req.url !== `/e/${key}`) return void res.writeHead(401).end()
     const events: SentEvent[] = JSON.parse(text)
     api.batches.push(events)
@@ -41,6 +47,7 @@ export async function startEventApi(key: string): Promise<EventApi> {
   const api: EventApi = {
     url: new URL(`http://127.0.0.1:${port}`),
     batches: [],
+    registered: [],
     calls: 0,
     mode: 'ok',
     listen,
