@@ -4,7 +4,15 @@ import { ToolError } from '../mcp/tool-error.ts'
 import { safeFilename } from '../media/filename.ts'
 import type { MediaKind, StoreRequest } from '../media/media.ts'
 import { locateRecipient, parseRecipient, recipientField } from './recipient.ts'
-import { grantOf, replyField, sendAnnotations, sendFields, sendOutput, submit } from './send-result.ts'
+import {
+  grantOf,
+  readableNumberIds,
+  replyField,
+  sendAnnotations,
+  sendFields,
+  sendOutput,
+  submit,
+} from './send-result.ts'
 import type { Services } from './services.ts'
 
 const source = z
@@ -55,14 +63,13 @@ export const sendMedia = ({ outbound, media }: Pick<Services, 'outbound' | 'medi
     annotations: sendAnnotations,
     run: async (given, context) => {
       checkFields(given)
-      const { number, verbs } = grantOf(context)
       const request: StoreRequest = {
         clientId: context.identity.clientId,
-        numberId: number.id,
+        numberId: grantOf(context).number.id,
         kind: given.kind,
         source: given.source,
         filename: given.filename,
-        readableNumberIds: verbs.includes('read') ? [number.id] : [],
+        readableNumberIds: readableNumberIds(context),
         signal: context.signal,
       }
       const stored = given.dry_run ? undefined : await media.store(request)

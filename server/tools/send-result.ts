@@ -69,6 +69,11 @@ export function grantOf({ grants }: ToolContext): Grant {
   return grant
 }
 
+/** Numbers whose inbound files the call may pass on: who may send need not be allowed to read. */
+export function readableNumberIds({ grants }: ToolContext): readonly string[] {
+  return grants.filter(({ verbs }) => verbs.includes('read')).map(({ number }) => number.id)
+}
+
 /** Sends what a tool has put together. @throws ToolError */
 export async function submit(
   outbound: Outbound,

@@ -3,7 +3,15 @@ import { type ToolContext, tool } from '../mcp/tool.ts'
 import type { Media } from '../media/media.ts'
 import { fillTemplate } from '../outbound/fill-template.ts'
 import { locateRecipient, parseRecipient, recipientField } from './recipient.ts'
-import { grantOf, replyField, sendAnnotations, sendFields, sendOutput, submit } from './send-result.ts'
+import {
+  grantOf,
+  readableNumberIds,
+  replyField,
+  sendAnnotations,
+  sendFields,
+  sendOutput,
+  submit,
+} from './send-result.ts'
 import type { Services } from './services.ts'
 import { requireTemplate } from './template-store.ts'
 
@@ -78,13 +86,14 @@ async function takeHeader(
   mediaId: string,
   dryRun: boolean,
 ): Promise<string | undefined> {
+  const { number, verbs } = grantOf(context)
   const request = {
     clientId: context.identity.clientId,
-    numberId: grantOf(context).number.id,
+    numberId: number.id,
     kind,
     source: { media_id: mediaId },
     filename: undefined,
-    readableNumberIds: context.db.tenant.numberIds,
+    readableNumberIds: readableNumberIds(context),
     signal: context.signal,
   }
   if (!dryRun) return (await media.store(request)).id

@@ -154,6 +154,35 @@ describe('S6.1 round trips', () => {
   })
 })
 
+/** An approved template with a picture above its text. */
+async function addTemplate(on: TestNumber, name: string): Promise<void> {
+  const components = [
+    { type: 'HEADER', format: 'IMAGE' },
+    { type: 'BODY', text: 'Look at this.' },
+  ]
+  graph.addTemplate({ wabaId: on.wabaId, name, components })
+  await harness.db.sql`
+    insert into templates (wa_business_account_id, name, language, category, status, components)
+    values (${on.wabaId}, ${name}, 'en_US', 'UTILITY', 'APPROVED', ${JSON.stringify(components)}::text::jsonb)`
+}
+
+test('a stored file can be the header of a template', async () => {
+  await addTemplate(number, 'picture')
+  const stored = await send({ kind: 'image', source: base64(PNG) })
+  const [message] = await harness.db.sql<{ file: string }[]>`
+    select media_object_id as file from messages where id = ${String(stored.structuredContent.message_id)}`
+  const { structuredContent } = await call('send_template', {
+    ...{ to: conversation, name: 'picture', language: 'en_US', wait_s: 10 },
+    header_media: { kind: 'image', media_id: message?.file },
+  })
+  expect(structuredContent).toMatchObject({ state: 'accepted' })
+  expect(graph.sent[1]?.body).toMatchObject({
+    template: {
+      components: [{ type: 'header', parameters: [{ type: 'image', image: { id: expect.any(String) } }] }],
+    },
+  })
+})
+
 describe('what is refused before anything is sent', () => {
   const image = (bytes: Buffer) => ({ kind: 'image', source: base64(bytes) })
   test.each<[string, Record<string, unknown>, string]>([
@@ -229,6 +258,12 @@ describe('what is refused before anything is sent', () => {
     expect(await refusal()).toHaveLength(2)
     await addGrant(sql, client, shared, { verbs: ['send'] })
     await expect.poll(refusal).toEqual(['not_found', 'not_found'])
+    await addTemplate(shared, 'stolen')
+    const template = await call('send_template', {
+      ...{ to: '+15550007777', phone_number_id: shared.waId, name: 'stolen', language: 'en_US' },
+      header_media: { kind: 'image', media_id: received },
+    })
+    expect(template.structuredContent.error?.code).toBe('not_found')
     expect(graph.sent).toEqual([])
     await sql`update client_phone_grants set verbs = '{read,send}' where client_id = ${client.id} and phone_number_id = ${shared.id}`
     await expect.poll(async () => (await refusal())[1]).toBe('not_found')
