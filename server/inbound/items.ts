@@ -105,6 +105,6 @@ export interface LimitItem {
 /** Nothing for us, or nothing we understand. Stays in the stored delivery. */
 export interface IgnoredItem {
   readonly kind: 'ignored'
-  /** For the audit: the field's name, or `malformed`. */
+  /** For the audit: the name of the field where we know it, `other`, `errors` or `malformed`. */
   readonly what: string
 }

@@ -26,7 +26,7 @@ export async function auditDelivery(
     return await entry({ action: 'webhook.processed', outcome: 'failed', errorClass: outcome.error })
   }
   const { stored, dropped, account, ignored } = outcome
-  const others = { account: account.length, ignored: Object.fromEntries(ignored) }
+  const others = { account: account.length, ignored: [...ignored].map(([what, count]) => ({ what, count })) }
   const isAboutNumbers = stored.length > 0 && account.length === 0 && ignored.size === 0
   await Promise.all([
     ...stored.map(({ number, counts }) =>

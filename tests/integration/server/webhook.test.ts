@@ -1,8 +1,13 @@
+import { writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { connect as connectSocket } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Secret } from '../../../secrets/secret.ts'
+import { addClient, addNumber } from './fixtures.ts'
 import { type Harness, SECRETS, sign, startHarness } from './harness.ts'
+import { ana, post as deliverTo, delivery, inboundText, processed } from './payloads.ts'
 
 let harness: Harness
 
@@ -21,7 +26,7 @@ const post = (body: string | Buffer, signature: string | undefined = sign(body))
 const stored = async (body: string | Buffer) =>
   (await harness.db.sql`select 1 from webhook_events where body = ${Buffer.from(body)}`).length
 
-test('a signed event is stored byte for byte before the answer', async () => {
+test('D2.2 a signed event is stored byte for byte before the answer', async () => {
   const body = '{"m":"caf\\u00e9 \\ud83d\\udc4d a\\/b"}'
   const response = await post(body)
   expect(response.status).toBe(200)
@@ -29,7 +34,7 @@ test('a signed event is stored byte for byte before the answer', async () => {
   expect(rows).toEqual([{ body: Buffer.from(body), right: true }])
 })
 
-test('the same event is stored once, however often and however close together it comes', async () => {
+test('D2.3 the same event is stored once, however often and however close together it comes', async () => {
   const body = '{"event":"again"}'
   const answers = await Promise.all(Array.from({ length: 20 }, () => post(body)))
   answers.push(await post(body))
@@ -58,14 +63,14 @@ test.each([
   ['in upper case', sign(genuine).toUpperCase()],
   ['too long', `${sign(genuine)}00`],
   ['without its prefix', sign(genuine).slice(7)],
-])('a signature %s gets 404 and stores nothing', async (_, signature) => {
+])('D2.2 a signature %s gets 404 and stores nothing', async (_, signature) => {
   const response = await post(genuine, signature ?? '')
   expect(response.status).toBe(404)
   expect(await response.json()).toEqual({ error: 'not_found' })
   expect(await stored(genuine)).toBe(0)
 })
 
-test('4 MiB are accepted, one byte more is refused, with or without a length', async () => {
+test('D2.9 4 MiB are accepted, one byte more is refused, with or without a length', async () => {
   const largest = Buffer.alloc(4 * 1024 * 1024, 'a')
   expect((await post(largest)).status).toBe(200)
   const tooLarge = Buffer.alloc(4 * 1024 * 1024 + 1, 'a')
@@ -96,7 +101,7 @@ test('a body that ends too early is not stored, and the server goes on', async (
   expect((await fetch(`${harness.origin}/livez`)).status).toBe(200)
 })
 
-test('the subscription is confirmed for the right token only', async () => {
+test('D2.1 the subscription is confirmed for the right token only', async () => {
   const ask = (query: Record<string, string>) =>
     fetch(`${harness.origin}/webhook/meta?${new URLSearchParams(query)}`)
   const right = {
@@ -110,6 +115,79 @@ test('the subscription is confirmed for the right token only', async () => {
   expect((await ask({ ...right, 'hub.verify_token': 'wrong' })).status).toBe(404)
   expect((await ask({ ...right, 'hub.mode': 'unsubscribe' })).status).toBe(404)
   expect((await ask({ 'hub.mode': 'subscribe', 'hub.challenge': '1' })).status).toBe(404)
+})
+
+test('an event and the job that follows from it are stored together', async () => {
+  const body = '{"event":"with its job"}'
+  await post(body)
+  const rows = await harness.db.sql`
+    select o.name, a.name as app from webhook_events e
+    join outbox o on o.data = jsonb_build_object('eventId', e.id) join meta_apps a on a.id = e.meta_app_id
+    where e.body = ${Buffer.from(body)}`
+  expect(rows).toEqual([{ name: 'wa/webhook.received', app: 'default' }])
+})
+
+test('every app signs with a secret of its own, and is asked for a verify token of its own', async () => {
+  const secret = new Secret('secret-of-the-second-app')
+  await writeFile(join(harness.secretsDir, 'second_app'), secret.reveal())
+  await writeFile(join(harness.secretsDir, 'second_verify'), 'token-of-the-second-app')
+  await harness.db.sql`
+    insert into meta_apps (name, app_secret_ref, verify_token_ref)
+    values ('second', 'secrets://second_app', 'secrets://second_verify')`
+  const body = '{"signed":"by the second app"}'
+  await expect.poll(async () => (await post(body, sign(body, secret))).status).toBe(200)
+  const rows = await harness.db.sql`
+    select a.name from webhook_events e join meta_apps a on a.id = e.meta_app_id where e.body = ${Buffer.from(body)}`
+  expect(rows).toEqual([{ name: 'second' }])
+  const query = {
+    'hub.mode': 'subscribe',
+    'hub.verify_token': 'token-of-the-second-app',
+    'hub.challenge': '7',
+  }
+  const asked = await fetch(`${harness.origin}/webhook/meta?${new URLSearchParams(query)}`)
+  expect([asked.status, await asked.text()]).toEqual([200, '7'])
+})
+
+test('an app cannot write into the inbox of a number of another', async () => {
+  const { sql } = harness.db
+  await sql`insert into meta_apps (name, app_secret_ref, verify_token_ref)
+    values ('third', 'secrets://third_app', 'secrets://third_verify')`
+  await writeFile(join(harness.secretsDir, 'third_app'), 'secret-of-the-third-app')
+  const client = await addClient(sql, 'shop')
+  const number = await addNumber(sql, client)
+  const secret = new Secret('secret-of-the-third-app')
+  const forged = delivery(number, { messages: [inboundText(ana, 'forged')] })
+  const deliverForged = async () => (await deliverTo(harness.origin, forged, secret)).status
+  await expect.poll(deliverForged).toBe(200)
+  await deliverTo(harness.origin, delivery(number, { messages: [inboundText(ana, 'genuine')] }))
+  await processed(harness)
+  const rows = await sql`select body from messages where phone_number_id = ${number.id}`
+  expect(rows).toEqual([{ body: 'genuine' }])
+  const dropped = await sql`select client_id, error_class from audit_log where action = 'webhook.dropped'`
+  expect(dropped).toEqual([{ client_id: client.id, error_class: 'foreign_number' }])
+})
+
+test('refused signatures are audited as a number once a minute, so that a flood fills nothing', async () => {
+  await Promise.all(Array.from({ length: 50 }, (_, n) => post(`{"flood":${n}}`, sign('other'))))
+  const rows = () => harness.db.sql`select outcome, ip from audit_log where action = 'webhook.refused'`
+  await expect.poll(rows).toEqual([{ outcome: 'refused', ip: '127.0.0.1' }])
+})
+
+test('bodies under way at the same time are bounded together; there is room again when they are done', async () => {
+  const port = Number(new URL(harness.origin).port)
+  const announce = () => {
+    const socket = connectSocket(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write(
+      `POST /webhook/meta HTTP/1.1\r\nhost: x\r\nx-hub-signature-256: ${sign('x')}\r\ncontent-length: ${4 * 1024 * 1024}\r\n\r\n{`,
+    )
+    return socket
+  }
+  const sockets = Array.from({ length: 20 }, announce)
+  const small = '{"event":"no room"}'
+  await expect.poll(async () => (await post(small)).status).toBe(503)
+  for (const socket of sockets) socket.destroy()
+  await expect.poll(async () => (await post(small)).status).toBe(200)
 })
 
 test('other methods are named in the answer', async () => {
