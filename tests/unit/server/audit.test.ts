@@ -39,6 +39,7 @@ test.each([
   { recipient: 'canary' },
   { note: 'wamcp_live_canaryabcdefghijklmnopqrstu' },
   { note: 'Bearer canary' },
+  { note: 'token=EAAcanary0123456789012345678901' },
   { note: '+4915112345678' },
   { list: ['4915112345678'] },
 ])('detail that would tell what was said, by whom, or a secret is refused: %j', (detail) => {
@@ -56,6 +57,8 @@ test('ids, references and counts pass', () => {
     token_ref: 'secrets://wa_access_token_1',
     body_bytes: 12,
     rows: 3,
+    // Base64 may hold anything.
+    wamid: `wamid.HBgM/EAA${'x'.repeat(40)}==`,
   }
   expect(toRow(entry({ detail }), NOW).detail).toEqual(detail)
 })
