@@ -4,6 +4,7 @@ import { EVENTS, type EventData, type EventName } from './events.ts'
 export interface EmitOptions {
   /** Events with the same key compete for the job's `concurrency`, those without one with none; by convention `phone_numbers.id`. */
   readonly key?: string
+  /** Default: at once. */
   readonly runAfter?: Date
 }
 
@@ -16,10 +17,10 @@ export async function emit<Name extends EventName>(
   sql: Queryable,
   name: Name,
   data: EventData<Name>,
-  { key = '', runAfter = new Date() }: EmitOptions = {},
+  { key = '', runAfter }: EmitOptions = {},
 ): Promise<void> {
   await sql`insert into outbox (name, data, concurrency_key, run_after)
-    values (${name}, ${JSON.stringify(EVENTS[name].parse(data))}::text::jsonb, ${key}, ${runAfter})`
+    values (${name}, ${JSON.stringify(EVENTS[name].parse(data))}::text::jsonb, ${key}, coalesce(${runAfter ?? null}::timestamptz, now()))`
 }
 
 /**
@@ -31,11 +32,11 @@ export async function emitAll<Name extends EventName>(
   sql: Queryable,
   name: Name,
   data: readonly EventData<Name>[],
-  { key = '', runAfter = new Date() }: EmitOptions = {},
+  { key = '', runAfter }: EmitOptions = {},
 ): Promise<void> {
   if (data.length === 0) return
   const checked = data.map((item) => EVENTS[name].parse(item))
   await sql`insert into outbox (name, data, concurrency_key, run_after)
-    select ${name}::text, value, ${key}::text, ${runAfter}::timestamptz
+    select ${name}::text, value, ${key}::text, coalesce(${runAfter ?? null}::timestamptz, now())
     from jsonb_array_elements(${JSON.stringify(checked)}::text::jsonb)`
 }

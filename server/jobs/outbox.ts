@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Database } from '../db/pool.ts'
+import { type Database, within } from '../db/pool.ts'
 import type { Outage } from './outage.ts'
 
 /** A leased row. */
@@ -25,6 +25,8 @@ export interface Settlement {
 }
 
 const RETRY_MS = 500
+/** A frozen server gives no error. Longer than it may take for a statement. */
+const PATIENCE_MS = 15_000
 
 /** One runner's hold on the outbox: takes rows, keeps them from others, and gives them back in bulk. */
 export class OutboxLeases {
@@ -36,6 +38,7 @@ export class OutboxLeases {
   readonly #renewal: NodeJS.Timeout
   #settled: Settlement[] = []
   #flushing: Promise<void> | undefined
+  #isClosed = false
 
   /** @param o.seconds How long rows of a runner that died stay untouched. */
   constructor(o: { sql: Database; outage: Outage; seconds: number }) {
@@ -51,10 +54,13 @@ export class OutboxLeases {
    * @throws whatever the driver throws while the database is away.
    */
   async take(event: string, perKey: number, busy: readonly string[]): Promise<OutboxRow[]> {
-    const rows = await this.#sql<OutboxRow[]>`
-      select id, name, data, concurrency_key as key, attempts
-      from lease_outbox(${event}, ${this.#runner}, ${this.#seconds}, ${perKey}, ${JSON.stringify(busy)}::text::jsonb)
-      order by run_after, id`
+    const rows = await within(
+      PATIENCE_MS,
+      this.#sql<OutboxRow[]>`
+        select id, name, data, concurrency_key as key, attempts
+        from lease_outbox(${event}, ${this.#runner}, ${this.#seconds}, ${perKey}, ${JSON.stringify(busy)}::text::jsonb)
+        order by run_after, id`,
+    )
     for (const { id } of rows) this.#held.add(id)
     return rows
   }
@@ -65,21 +71,22 @@ export class OutboxLeases {
     this.#flushing ??= this.#flush()
   }
 
-  /** Waits until everything settled is written, as long as `signal` lets it. */
+  /** Waits until everything settled is written, as long as `signal` lets it. What is settled later is left to its lease. */
   async close(signal: AbortSignal): Promise<void> {
     clearInterval(this.#renewal)
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
     await Promise.race([this.#flushing, aborted])
+    this.#isClosed = true
   }
 
   async #flush(): Promise<void> {
     // What ends in the same turn goes into the same statement.
     await delay(0)
-    while (this.#settled.length > 0) {
+    while (this.#settled.length > 0 && !this.#isClosed) {
       const batch = this.#settled
       this.#settled = []
       try {
-        await this.#write(batch)
+        await within(PATIENCE_MS, this.#write(batch))
         for (const { id } of batch) this.#held.delete(id)
         this.#outage.over()
       } catch (error) {

@@ -13,7 +13,7 @@ const BATCH = 500
 /** After a batch that was not full: the next finds several rows instead of one. */
 const SPACING_MS = 10
 const POLL_MS = 2_000
-const LONGEST_WAIT_MS = 60_000
+const LONGEST_WAIT_MS = 30_000
 const DAY_MS = 24 * 3_600_000
 const ALARM_EVERY_MS = 3_600_000
 
@@ -22,7 +22,7 @@ export interface RelayOptions {
   readonly sql: Database
   readonly listener: Listener
   readonly log: Logger
-  /** First wait after a failed hand-over; it doubles up to a minute. Default 1 s. */
+  /** First wait after a failed hand-over; it doubles up to half a minute. Default 1 s. */
   readonly retryMs?: number
   /** How long the event API may take. Default 3 s. */
   readonly timeoutMs?: number
@@ -98,7 +98,6 @@ export class Relay implements Runner {
       this.#failures = 0
       return rows.length
     } catch (error) {
-      this.#failures += 1
       if (error instanceof EventApiError) await this.#refused(error, rows)
       else this.#outbox.noticed(error)
       return undefined
@@ -106,6 +105,7 @@ export class Relay implements Runner {
   }
 
   async #refused(error: EventApiError, rows: readonly RelayRow[]): Promise<void> {
+    this.#failures += 1
     this.#inngest.noticed(error)
     this.#alarmIfOld(rows)
     // If even that fails, the lease runs out by itself.
@@ -122,6 +122,8 @@ export class Relay implements Runner {
   }
 
   #backoff(): number {
+    // It was the database, which either answers or does not.
+    if (this.#failures === 0) return POLL_MS
     const most = Math.min((this.#o.retryMs ?? 1_000) * 2 ** (this.#failures - 1), LONGEST_WAIT_MS)
     return most * (0.5 + 0.5 * Math.random())
   }
