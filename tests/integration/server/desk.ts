@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { type FakeGraph, startFakeGraph } from '../../fakes/graph/graph.ts'
 import {
   addClient,
@@ -70,7 +70,9 @@ export async function startDesk(): Promise<Desk> {
       const call = async (tool: string, args: Record<string, unknown>) => ask(harness, token, tool, args)
       const say = (body: string, args = {}) => call('send_message', { to: contact, body, ...args })
       // The server hears of the new number by notice, so a moment later.
-      await expect.poll(async () => (await say('x', { dry_run: true })).error.code).not.toBe('no_number')
+      await vi.waitFor(async () =>
+        expect((await say('x', { dry_run: true })).error.code).not.toBe('no_number'),
+      )
       return { client, number, token, contact, waId, call, say }
     },
     stop: async () => {
