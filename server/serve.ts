@@ -94,6 +94,7 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
         audit,
         sql,
         publicUrl,
+        stateSecret: pepper,
         log,
       }),
     )

@@ -6,8 +6,12 @@ export const CODES = {
   invalidRequest: -32600,
   methodNotFound: -32601,
   invalidParams: -32602,
+  internalError: -32603,
+  /** Handshake era; in the stateless one it is invalidParams. */
+  resourceNotFound: -32002,
   /** A header and the body disagree (MCP 2026-07-28, Streamable HTTP). */
   headerMismatch: -32020,
+  missingCapability: -32021,
   unsupportedVersion: -32022,
 } as const
 
@@ -31,13 +35,22 @@ export class RpcError extends Error {
   }
 }
 
+export interface Notification {
+  readonly method: string
+  readonly params?: Readonly<Record<string, unknown>>
+}
+
+export type Incoming =
+  | { readonly kind: 'request'; readonly message: JSONRPCRequest }
+  | { readonly kind: 'notification'; readonly message: Notification }
+  | { readonly kind: 'response'; readonly message: JSONRPCResponse }
+
 /**
  * Reads a body as one JSON-RPC message.
  *
- * @returns The request, or `undefined` for a notification or a response, which need no answer.
  * @throws RpcError 400 when it is not JSON or not one JSON-RPC message. Batches left MCP with 2025-06-18.
  */
-export function parseMessage(body: Buffer): JSONRPCRequest | undefined {
+export function parseMessage(body: Buffer): Incoming {
   let message: unknown
   try {
     message = JSON.parse(body.toString('utf8'))
@@ -48,12 +61,12 @@ export function parseMessage(body: Buffer): JSONRPCRequest | undefined {
   const { id, method, params } = message
   if (method === undefined) {
     if (id === undefined || 'result' in message === 'error' in message) throw invalid()
-    return undefined
+    return { kind: 'response', message: message as unknown as JSONRPCResponse }
   }
   if (typeof method !== 'string' || (params !== undefined && !isRecord(params))) throw invalid()
-  if (id === undefined) return undefined
+  if (id === undefined) return { kind: 'notification', message: message as unknown as Notification }
   if (typeof id !== 'string' && !Number.isSafeInteger(id)) throw invalid()
-  return message as unknown as JSONRPCRequest
+  return { kind: 'request', message: message as unknown as JSONRPCRequest }
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { CAPABILITIES, SERVER_INFO } from './engine.ts'
+import type { Retry } from './context.ts'
 import { CODES, isRecord, type JSONRPCRequest, type JSONRPCResponse, RpcError } from './message.ts'
+import { SERVER_INFO } from './sdk-server.ts'
+import type { Surface } from './surface.ts'
 
 /**
  * The stateless era of the protocol, revision 2026-07-28: no handshake, every request says its version, and the headers
@@ -8,11 +10,41 @@ import { CODES, isRecord, type JSONRPCRequest, type JSONRPCResponse, RpcError } 
  */
 export const MODERN_VERSION = '2026-07-28'
 
-const META = 'io.modelcontextprotocol/'
-const METHODS = new Set(['server/discover', 'tools/list', 'tools/call'])
-/** `private`, because what a caller may see is going to depend on its key. */
-const CACHING = { ttlMs: 60_000, cacheScope: 'private' }
-const CACHEABLE = new Set(['server/discover', 'tools/list'])
+export const META = 'io.modelcontextprotocol/'
+const METHODS = new Set([
+  'server/discover',
+  'tools/list',
+  'tools/call',
+  'resources/list',
+  'resources/templates/list',
+  'resources/read',
+  'prompts/list',
+  'prompts/get',
+  'completion/complete',
+  'subscriptions/listen',
+])
+/** `private`, because what a caller may see depends on its key. */
+const LISTS = { ttlMs: 60_000, cacheScope: 'private' }
+/** A resource changes with every message. */
+const READS = { ttlMs: 0, cacheScope: 'private' }
+const CACHING: Readonly<Record<string, typeof LISTS>> = {
+  'server/discover': LISTS,
+  'tools/list': LISTS,
+  'resources/list': LISTS,
+  'resources/templates/list': LISTS,
+  'prompts/list': LISTS,
+  'resources/read': READS,
+}
+/** What `Mcp-Name` repeats. */
+const NAMED: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+}
+const STATUS: Readonly<Record<number, number>> = {
+  [CODES.methodNotFound]: 404,
+  [CODES.missingCapability]: 400,
+}
 
 /** Whether the request belongs to the modern era; `legacy` are the versions of the handshake era. */
 export function isModern(
@@ -31,6 +63,7 @@ export function isModern(
 /**
  * Checks what the revision asks of every request.
  *
+ * @returns What the client can do, and what it brings along for a second try.
  * @throws RpcError 400 for a version we do not speak, headers that disagree with the body, or missing `_meta` fields;
  *   404 for a method the revision, or this server, does not have.
  */
@@ -38,7 +71,7 @@ export function checkModern(
   request: JSONRPCRequest,
   headers: IncomingHttpHeaders,
   legacy: readonly string[],
-): void {
+): { clientCapabilities: Readonly<Record<string, unknown>>; retry: Retry } {
   const meta = metaOf(request)
   const inBody = meta[`${META}protocolVersion`]
   const inHeader = headers['mcp-protocol-version']
@@ -49,16 +82,31 @@ export function checkModern(
   }
   mirror('MCP-Protocol-Version', inHeader, inBody)
   mirror('Mcp-Method', headers['mcp-method'], request.method)
-  if (request.method === 'tools/call') mirror('Mcp-Name', decode(headers['mcp-name']), request.params?.name)
-  if (!isRecord(meta[`${META}clientCapabilities`])) {
+  const named = Object.hasOwn(NAMED, request.method) ? NAMED[request.method] : undefined
+  if (named) mirror('Mcp-Name', decode(headers['mcp-name']), request.params?.[named])
+  const clientCapabilities = meta[`${META}clientCapabilities`]
+  if (!isRecord(clientCapabilities)) {
     throw new RpcError(400, CODES.invalidParams, `params._meta["${META}clientCapabilities"] is missing`)
   }
   if (!METHODS.has(request.method)) throw new RpcError(404, CODES.methodNotFound, 'Method not found')
+  const { inputResponses, requestState } = request.params ?? {}
+  return {
+    clientCapabilities,
+    retry: {
+      inputResponses: isRecord(inputResponses) ? inputResponses : {},
+      requestState: typeof requestState === 'string' ? requestState : undefined,
+    },
+  }
 }
 
 /** `server/discover`, which takes the place of the handshake. */
-export function discover(request: JSONRPCRequest, legacy: readonly string[]): JSONRPCResponse {
-  const result = { supportedVersions: [MODERN_VERSION, ...legacy], capabilities: CAPABILITIES }
+export function discover(
+  request: JSONRPCRequest,
+  surface: Surface,
+  legacy: readonly string[],
+): JSONRPCResponse {
+  const { capabilities, instructions } = surface
+  const result = { supportedVersions: [MODERN_VERSION, ...legacy], capabilities, instructions }
   return { jsonrpc: '2.0', id: request.id, result }
 }
 
@@ -66,12 +114,17 @@ export function discover(request: JSONRPCRequest, legacy: readonly string[]): JS
 export function stampModern(method: string, response: JSONRPCResponse): JSONRPCResponse {
   if (!('result' in response)) return response
   const result = {
-    ...response.result,
     resultType: 'complete',
-    ...(CACHEABLE.has(method) && CACHING),
+    ...(Object.hasOwn(CACHING, method) && CACHING[method]),
+    ...response.result,
     _meta: { ...response.result._meta, [`${META}serverInfo`]: SERVER_INFO },
   }
   return { ...response, result }
+}
+
+/** The HTTP status the revision gives an answer that is not streamed. */
+export function statusOf(response: JSONRPCResponse): number {
+  return 'error' in response ? (STATUS[response.error.code] ?? 200) : 200
 }
 
 function metaOf(request: JSONRPCRequest): Record<string, unknown> {

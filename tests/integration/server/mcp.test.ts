@@ -7,6 +7,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VERSION } from '../../../server/version.ts'
+import { addClient, addKey } from './fixtures.ts'
 import { type Harness, rpc, startHarness } from './harness.ts'
 
 let harness: Harness
@@ -14,19 +15,33 @@ let token: string
 
 beforeAll(async () => {
   harness = await startHarness()
-  token = (await harness.mint()).token
+  const client = await addClient(harness.db.sql, 'protocol')
+  token = (await addKey(harness.db.sql, client, harness.config.pepper)).token
 })
 afterAll(() => harness?.stop())
 
 const endpoint = () => new URL(`${harness.origin}/mcp`)
 const withKey = () => ({ requestInit: { headers: { authorization: `Bearer ${token}` } } })
 const info = { name: 'tests', version: '1.0.0' }
+const TOOLS = [
+  ...[
+    'ping',
+    'list_numbers',
+    'list_conversations',
+    'get_messages',
+    'search_messages',
+    'find_contact',
+    'get_message',
+  ],
+  ...['wait_for_reply', 'get_media', 'list_templates', 'send_message', 'send_media', 'send_interactive'],
+  ...['send_template', 'react', 'mark_read', 'create_template'],
+]
 const pong = { ok: true, ts: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), version: VERSION }
 
 test('a client of the handshake era lists the tools and pings', async () => {
   const client = new Client(info)
   await client.connect(new StreamableHTTPClientTransport(endpoint(), withKey()) as Transport)
-  expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['ping'])
+  expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(TOOLS)
   const result = await client.callTool({ name: 'ping', arguments: {} })
   expect(result.structuredContent).toEqual(pong)
   await client.ping()
@@ -42,7 +57,7 @@ test.each([
     const client = new ModernClient(info, { versionNegotiation })
     await client.connect(new ModernTransport(endpoint(), withKey()))
     expect(client.getNegotiatedProtocolVersion()).toBe('2026-07-28')
-    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(['ping'])
+    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(TOOLS)
     const result = await client.callTool({ name: 'ping', arguments: {} })
     expect(result.structuredContent).toEqual(pong)
     await client.close()
@@ -88,7 +103,7 @@ describe('a malformed message gets the right status and no stack', () => {
     expect(JSON.stringify(answer)).not.toMatch(/\bat .*:\d+|node_modules|server\/mcp/)
   })
 
-  test('wrong arguments come back as a result the model can read', async () => {
+  test('D1.5 unknown input keys come back as a result the model can read', async () => {
     const params = { name: 'ping', arguments: { surprise: 1 } }
     const response = await rpc(harness.origin, token, { jsonrpc: '2.0', id: 1, method: 'tools/call', params })
     const { result } = (await response.json()) as {
@@ -110,13 +125,14 @@ describe('a malformed message gets the right status and no stack', () => {
 })
 
 describe('before the framing', () => {
-  test.each(['GET', 'DELETE', 'PUT'])(
-    '%s is not allowed: there are no sessions and no streams',
-    async (method) => {
-      const response = await fetch(endpoint(), { method, headers: { authorization: `Bearer ${token}` } })
-      expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST'])
-    },
-  )
+  test.each([
+    ['GET', 'POST'],
+    ['DELETE', 'POST'],
+    ['PUT', 'GET, POST, DELETE'],
+  ])('%s without a session is not allowed', async (method, allowed) => {
+    const response = await fetch(endpoint(), { method, headers: { authorization: `Bearer ${token}` } })
+    expect([response.status, response.headers.get('allow')]).toEqual([405, allowed])
+  })
 
   test('a foreign origin is refused before the key is looked at, our own is not', async () => {
     const list = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
@@ -128,7 +144,7 @@ describe('before the framing', () => {
     expect((await from('http://localhost:6274', token)).status).toBe(200)
   })
 
-  test('a body of another type, or over 1 MiB, is refused', async () => {
+  test('D5.2 a body of another type, or over 1 MiB, is refused', async () => {
     expect((await rpc(harness.origin, token, '{}', { 'content-type': 'text/plain' })).status).toBe(415)
     const large = { jsonrpc: '2.0', id: 1, method: 'ping', params: { x: 'a'.repeat(1024 * 1024) } }
     expect((await rpc(harness.origin, token, large)).status).toBe(413)

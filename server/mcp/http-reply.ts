@@ -1,0 +1,47 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
+import { sendJson } from '../http/reply.ts'
+import { EventStream } from './event-stream.ts'
+import type { Channel } from './transport.ts'
+
+const HEARTBEAT_MS = 15_000
+
+/** The answer to one POST: plain JSON, unless something has to be sent ahead of it; then a stream that ends with it. */
+export class HttpReply implements Channel {
+  readonly session: string | undefined
+  readonly #res: ServerResponse
+  readonly #acceptsStream: boolean
+  #stream: EventStream | undefined
+
+  constructor(req: IncomingMessage, res: ServerResponse, session?: string) {
+    this.#res = res
+    this.session = session
+    this.#acceptsStream = acceptsStream(req)
+  }
+
+  write(message: JSONRPCMessage): void {
+    // Progress is a courtesy; a question nobody can read ends by its time limit.
+    if (!this.#acceptsStream) return
+    this.#stream ??= this.#upgrade()
+    this.#stream.send(message)
+  }
+
+  finish(status: number, response: unknown, headers?: OutgoingHttpHeaders): void {
+    if (this.#stream === undefined) sendJson(this.#res, status, response, headers)
+    else {
+      this.#stream.send(response)
+      this.#stream.end()
+    }
+  }
+
+  #upgrade(): EventStream {
+    const stream = new EventStream(this.#res)
+    const heart = setInterval(() => stream.beat(), HEARTBEAT_MS)
+    stream.onClose(() => clearInterval(heart))
+    return stream
+  }
+}
+
+export function acceptsStream({ headers }: IncomingMessage): boolean {
+  return /\btext\/event-stream\b/i.test(headers.accept ?? '')
+}
