@@ -300,6 +300,34 @@ test('rows of the outbox are shown, held, released, tried again and discarded', 
   })
 })
 
+test('D4.8 refusals are audited too: of keys, of calls, of deliveries', async () => {
+  const token = tokenOf(await admin('keys', 'mint', '--client', 'desk', '--label', 'no scopes'))
+  const call = (key: string, name: string) =>
+    rpc(harness.origin, key, { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {} } })
+  await call(token, 'list_conversations')
+  await call(token, 'no_such_tool')
+  expect((await call(`wamcp_live_${'a'.repeat(28)}`, 'ping')).status).toBe(401)
+  await fetch(`${harness.origin}/webhook/meta`, {
+    method: 'POST',
+    body: '{}',
+    headers: { 'x-hub-signature-256': 'sha256=00' },
+  })
+  const refused = async () =>
+    await harness.db.sql<Record<string, unknown>[]>`
+      select distinct a.action, a.transport, a.tool, a.error_class, c.name as client from audit_log a
+      left join clients c on c.id = a.client_id where a.outcome = 'refused' and a.transport <> 'cli'`
+  await expect
+    .poll(refused, { timeout: 5_000 })
+    .toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ action: 'tool.call', client: 'desk', tool: 'list_conversations' }),
+        expect.objectContaining({ action: 'tool.call', client: 'desk', error_class: 'unknown_tool' }),
+        expect.objectContaining({ action: 'auth.refused', transport: 'http', client: null }),
+        expect.objectContaining({ action: 'webhook.refused', transport: 'webhook' }),
+      ]),
+    )
+})
+
 test('usage counts per day, client and number, and what is billable this month', async () => {
   const { data, text } = await admin('usage')
   expect(data).toMatchObject({ days: [{ client: 'owner', phone: PHONE, received: 0 }] })
