@@ -11,6 +11,7 @@ const messageSchema = z.object({
   text: z.object({ value: z.string() }).nullable(),
 })
 const pageSchema = z.object({ messages: z.array(messageSchema) })
+const foundSchema = z.object({ message: messageSchema })
 const sentSchema = z.object({ message_id: z.string(), state: z.string() })
 const screenSchema = z.object({ lines: z.array(z.object({ from: z.string(), text: z.string() })) })
 
@@ -40,8 +41,9 @@ export async function converse(phone: string, client: Client): Promise<string> {
     return lines.find(({ from, text }) => from === 'business' && text === reply)
   })
   const waiting = { message_id: sent.message_id, wait_for: 'read', timeout_s: PATIENCE_MS / 1000 }
-  const { status } = messageSchema.parse(await call(client, 'get_message', waiting))
-  if (status !== 'read') throw new Error(`the answer is ${status}, not read, after ${PATIENCE_MS / 1000} s`)
+  const { message } = foundSchema.parse(await call(client, 'get_message', waiting))
+  if (message.status !== 'read')
+    throw new Error(`the answer is ${message.status}, not read, after ${PATIENCE_MS / 1000} s`)
   return `asked, answered and read in ${((performance.now() - started) / 1000).toFixed(1)} s`
 }
 
