@@ -62,7 +62,6 @@ export class MediaFiles {
         hash.update(chunk)
         await file.writeFile(chunk)
       }
-      await file.chmod(FILE_MODE)
       await file.sync()
       return { path, sizeBytes, sha256: hash.digest(), head: Buffer.concat(head).subarray(0, HEAD_BYTES) }
     } catch (error) {

@@ -180,6 +180,11 @@ describe('fetchOutside', () => {
     expect(hits.public).toEqual([])
   })
 
+  it('believes no resolver about an address that is written out, since a connection would not either', async () => {
+    const lying = world({ '127.0.0.2': ['127.0.0.1'] })
+    await expect(fetch('https://127.0.0.2:PORT/', lying)).rejects.toThrow(AddressRefused)
+  })
+
   it('connects to the address that was checked, although the name has moved inside meanwhile', async () => {
     const around = world({ 'turns-inside.test': ['127.0.0.1', '127.0.0.2'] })
     expect(await text(await fetch('https://turns-inside.test:PORT/', around))).toBe('file')
