@@ -5,6 +5,7 @@ import { type Job, NonRetriable } from './job.ts'
 import type { Outage } from './outage.ts'
 import type { OutboxLeases, OutboxRow } from './outbox.ts'
 import { perform } from './perform.ts'
+import { Slots } from './slots.ts'
 
 const WORKERS = 8
 /** Enough for a statement to be worth its while, few enough that another process finds some left. */
@@ -20,10 +21,12 @@ export class Lane {
   readonly #delaysMs: readonly number[] | undefined
   readonly #log: Logger
   readonly #running = new Set<Promise<void>>()
-  readonly #runningPerKey = new Map<string, number>()
+  readonly #slots: Slots
   #waiting: OutboxRow[] = []
   /** There may be rows that we have not seen. */
   #isDue = false
+  /** Keys that may have more rows than we hold. */
+  #more = new Set<string>()
   #taking: Promise<void> | undefined
   #isStopped = false
   #lastTake = 0
@@ -36,6 +39,7 @@ export class Lane {
     log: Logger
   }) {
     this.#job = o.job
+    this.#slots = new Slots(o.job.workers ?? WORKERS, o.job.concurrency)
     this.#leases = o.leases
     this.#outage = o.outage
     this.#delaysMs = o.delaysMs
@@ -61,20 +65,33 @@ export class Lane {
 
   #next(): void {
     if (this.#isStopped) return
-    while (this.#hasWorker()) {
-      const at = this.#waiting.findIndex(({ key }) => this.#hasRoom(key))
-      if (at === -1) break
-      for (const row of this.#waiting.splice(at, 1)) this.#start(row)
+    this.#startWhatFits()
+    this.#lookAgain()
+    if (this.#isDue && this.#slots.isAnyFree) this.#taking ??= this.#take()
+  }
+
+  #startWhatFits(): void {
+    const left: OutboxRow[] = []
+    for (const row of this.#waiting) {
+      if (this.#slots.isFree(row.key)) this.#start(row)
+      else left.push(row)
     }
-    if (this.#isDue && this.#hasWorker()) this.#taking ??= this.#take()
+    this.#waiting = left
   }
 
-  #hasWorker(): boolean {
-    return this.#running.size < (this.#job.workers ?? WORKERS)
+  /** What a key has beyond the rows we hold is asked for when the last of these has started. */
+  #lookAgain(): void {
+    if (this.#more.size === 0) return
+    const held = this.#keys(this.#waiting)
+    for (const key of this.#more) {
+      if (held.has(key)) continue
+      this.#more.delete(key)
+      this.#isDue = true
+    }
   }
 
-  #hasRoom(key: string): boolean {
-    return key === '' || (this.#runningPerKey.get(key) ?? 0) < this.#job.concurrency
+  #keys(rows: readonly OutboxRow[]): Set<string> {
+    return new Set(rows.map(({ key }) => key))
   }
 
   async #take(): Promise<void> {
@@ -82,11 +99,11 @@ export class Lane {
       const wait = this.#lastTake + SPACING_MS - performance.now()
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
       this.#lastTake = performance.now()
-      // Of a key with rows at hand we need no more yet; what else it has is looked for again later.
-      const busy = [...new Set(this.#waiting.map(({ key }) => key))]
-      this.#isDue = busy.length > 0
-      const rows = await this.#leases.take(this.#job.event, ROWS_PER_KEY, busy)
-      if (rows.length >= ROWS_PER_KEY) this.#isDue = true
+      const busy = this.#keys(this.#waiting)
+      this.#isDue = false
+      const rows = await this.#leases.take(this.#job.event, ROWS_PER_KEY, [...busy])
+      const cut = rows.length < ROWS_PER_KEY ? [] : this.#keys(rows)
+      this.#more = new Set([...busy, ...cut])
       if (this.#isStopped) this.#giveBack(rows)
       else this.#waiting.push(...rows)
       this.#outage.over()
@@ -105,13 +122,10 @@ export class Lane {
   }
 
   #start(row: OutboxRow): void {
-    const { key } = row
-    this.#runningPerKey.set(key, (this.#runningPerKey.get(key) ?? 0) + 1)
+    this.#slots.occupy(row.key)
     const run = this.#run(row).then(() => {
       this.#running.delete(run)
-      const left = (this.#runningPerKey.get(key) ?? 1) - 1
-      if (left > 0) this.#runningPerKey.set(key, left)
-      else this.#runningPerKey.delete(key)
+      this.#slots.free(row.key)
       this.#next()
     })
     this.#running.add(run)
