@@ -35,9 +35,12 @@ export async function storeUpdates(
   requestId: string | null,
 ): Promise<Stored> {
   const work = async (tx: Transaction): Promise<Stored> => {
-    await lockNumber(tx, number.id)
-    const fresh = await onlyNew(tx, number.id, updates.messages)
-    const directory = await loadContacts(tx, number.id, peopleOf({ ...updates, messages: fresh }))
+    // Sent together, run in this order: each look sees what was committed before the lock was ours.
+    const [, fresh, directory] = await Promise.all([
+      lockNumber(tx, number.id),
+      onlyNew(tx, number.id, updates.messages),
+      loadContacts(tx, number.id, peopleOf(updates)),
+    ])
     const addressed = fresh.map((message) => ({ message, contact: meetSender(directory, message) }))
     for (const { person } of updates.statuses) directory.learn(person)
     for (const { person, optedOutAt } of updates.preferences) directory.meet(person).optedOutAt = optedOutAt

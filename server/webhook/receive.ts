@@ -5,6 +5,7 @@ import { type Exchange, type Handler, HttpError, sendJson } from '../http/reply.
 import type { Logger } from '../log.ts'
 import { webhooks } from '../metrics/metrics.ts'
 import type { Numbers } from '../numbers/numbers.ts'
+import { Announcer } from './announcer.ts'
 import { Refusals } from './refusals.ts'
 import { signatureOf, verifySignature } from './signature.ts'
 import { storeDelivery } from './store.ts'
@@ -29,6 +30,7 @@ export function createReceiveHandler(o: {
   log: Logger
 }): Handler {
   const refusals = new Refusals(o)
+  const announcer = new Announcer(o)
   let held = 0
 
   return async (exchange) => {
@@ -55,6 +57,7 @@ export function createReceiveHandler(o: {
       if (app === undefined) return refuse(exchange, signature)
       return await storeDelivery(o.sql, { body, appId: app.id, requestId: rid })
     })
+    if (isNew) announcer.announce()
     webhooks.inc({ outcome: isNew ? 'stored' : 'duplicate' })
     if (!isNew) o.log.info({ rid }, 'webhook_duplicate')
     sendJson(res, 200, { ok: true })

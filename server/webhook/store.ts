@@ -6,7 +6,7 @@ const DEADLINE_MS = 4_000
 
 /**
  * Stores a delivery together with the outbox row of `wa/webhook.received`, in one statement and so in one round trip: the
- * answer to Meta waits for nothing else.
+ * answer to Meta waits for nothing else. Whoever runs the job is told afterwards, by the announcer.
  *
  * @returns false when the very same bytes are already there.
  * @throws DatabaseTimeout or the driver's error when the database cannot be asked.
@@ -26,7 +26,9 @@ export async function storeDelivery(
         on conflict (sha256) do nothing
         returning id
       ), emitted as (
-        insert into outbox (name, data) select 'wa/webhook.received', jsonb_build_object('eventId', id) from stored
+        insert into outbox (name, data)
+        select 'wa/webhook.received', jsonb_build_object('eventId', id)
+        from stored, (select set_config('wa.announce', 'later', true)) quiet
       )
       select 1 from stored`,
   )

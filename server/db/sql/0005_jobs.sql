@@ -2,7 +2,8 @@
 
 alter table webhook_events
   add column id bigint generated always as identity,
-  add column meta_app_id uuid references meta_apps,
+  -- The app that signed. No foreign key: its check would lock the app's row for every delivery, and apps are never deleted.
+  add column meta_app_id uuid,
   add column request_id text,
   add column processed_at timestamptz,
   -- Why processing gave up; null while it has not.
@@ -38,10 +39,13 @@ create index outbox_stuck on outbox (state) where state in ('dead', 'held');
 -- Every row dies twice on its way through, and scans from the front meet the dead first.
 alter table outbox set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- Listeners hear which events have come.
+-- Listeners hear which events have come. Transactions that notify commit one after the other, so a writer in a hurry sets
+-- `wa.announce` to `later` and notifies on its own, once for many.
 create function notify_outbox() returns trigger language plpgsql as $$
 begin
-  perform pg_notify('outbox', name) from (select distinct name from added) events;
+  if current_setting('wa.announce', true) is distinct from 'later' then
+    perform pg_notify('outbox', name) from (select distinct name from added) events;
+  end if;
   return null;
 end
 $$;
