@@ -131,7 +131,7 @@ export function sandboxServer(context: Context): Resource {
 export async function sandboxTarget(context: Context): Promise<SmokeTarget> {
   const { whatsapp } = sandboxOf(context)
   return {
-    ...(whatsapp && { standIn: { phone: whatsapp.phone, numberId: SANDBOX_NUMBER } }),
+    ...(whatsapp && { standIn: { phone: `${whatsapp.phone}/smoke`, numberId: SANDBOX_NUMBER } }),
     url: sandboxOf(context).url ?? '',
     appSecret: new Secret((await readFile(`${context.paths.secrets}/app/wa_app_secret`, 'utf8')).trimEnd()),
     admin: (args) => serverCommand(context, args),

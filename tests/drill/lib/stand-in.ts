@@ -42,5 +42,5 @@ export async function startStandIn(drill: Drill, host: Host): Promise<StandIn> {
   const admin = (...argv: string[]) => host.exec([...ADMIN, ...argv])
   await admin('clients', 'create', '--name', 'owner', '--display-name', 'Owner', '--owner')
   await admin('numbers', 'add', '--phone-id', NUMBER, '--waba', ACCOUNT, '--label', 'Drill')
-  return { phone, numberId: NUMBER }
+  return { phone: `${phone}/smoke`, numberId: NUMBER }
 }

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import * as z from 'zod'
 import { startFakeGraph } from '../graph/graph.ts'
-import { NothingToPress, Phone } from './phone.ts'
+import { type Customer, NothingToPress, Phone } from './phone.ts'
 
 const settings = z
   .object({
@@ -41,6 +41,7 @@ const graph = await startFakeGraph({
   host,
   port: settings.graphPort,
   onAccepted: (message) => {
+    const phone = message.to.endsWith(smoke.waId) ? smoke : ana
     phone.receive(message).catch((error: unknown) => {
       process.stderr.write(`a status was not taken: ${error instanceof Error ? error.message : error}\n`)
     })
@@ -63,20 +64,26 @@ graph.addTemplate({
   category: 'MARKETING',
   components: [{ type: 'BODY', text: 'How did we do? We read every answer.' }],
 })
-const phone = new Phone({
-  graph,
-  numberId,
-  wabaId,
-  webhook: new URL(settings.webhook),
-  appSecret: settings.appSecret,
-})
+const newPhone = (customer: Customer) =>
+  new Phone({
+    graph,
+    numberId,
+    wabaId,
+    webhook: new URL(settings.webhook),
+    appSecret: settings.appSecret,
+    customer,
+  })
+const ana = newPhone({ waId: '15550002222', name: 'Ana' })
+/** Machines have a customer of their own, so that a newcomer's conversation is the newcomer's. */
+const smoke = newPhone({ waId: '15550003333', name: 'Smoke test' })
 
 const control = createServer(async (request, response) => {
+  const phone = request.url === '/smoke' ? smoke : ana
   try {
     if (request.method === 'GET') return answer(response, 200, { lines: phone.lines })
     const order = orderSchema.safeParse(await json(request))
     if (!order.success) return answer(response, 400, { error: z.prettifyError(order.error) })
-    answer(response, 200, await obey(order.data))
+    answer(response, 200, await obey(phone, order.data))
   } catch (error) {
     const meant = error instanceof NothingToPress
     answer(response, meant ? 409 : 502, { error: error instanceof Error ? error.message : String(error) })
@@ -87,7 +94,7 @@ control.listen(settings.phonePort, host, () => {
   process.stdout.write(`${JSON.stringify({ graph: graph.url.origin, phone: `http://${host}:${port}` })}\n`)
 })
 
-function obey(order: z.infer<typeof orderSchema>) {
+function obey(phone: Phone, order: z.infer<typeof orderSchema>) {
   if ('say' in order) return phone.say(order.say)
   if ('press' in order) return phone.press(order.press)
   return phone.sendPicture(Buffer.from(order.picture, 'base64'), order.mimeType, order.caption)

@@ -34,7 +34,7 @@ export interface PhoneOptions {
   readonly webhook: URL
   /** Signs the deliveries. */
   readonly appSecret: string
-  readonly customer?: Customer
+  readonly customer: Customer
   /** Between two statuses of a message; 0 in tests. */
   readonly paceMs?: number
 }
@@ -57,7 +57,11 @@ export class Phone {
 
   constructor(options: PhoneOptions) {
     this.#o = options
-    this.#customer = options.customer ?? { waId: '15550002222', name: 'Ana' }
+    this.#customer = options.customer
+  }
+
+  get waId(): string {
+    return this.#customer.waId
   }
 
   say(text: string): Promise<Line> {
