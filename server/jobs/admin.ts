@@ -1,5 +1,4 @@
 import type { Database, Queryable } from '../db/pool.ts'
-import { outboxAge, outboxRows } from '../metrics/metrics.ts'
 
 export const OUTBOX_STATES = ['ready', 'done', 'dead', 'held'] as const
 export type OutboxState = (typeof OUTBOX_STATES)[number]
@@ -78,11 +77,4 @@ export async function outboxFigures(sql: Database): Promise<OutboxFigures> {
       (select count(*)::int from outbox where state = 'held') as held,
       (select greatest(extract(epoch from now() - min(run_after)), 0)::float8 from outbox where state = 'ready') as "oldestSeconds"`
   return { ready: 0, dead: 0, held: 0, ...row, oldestSeconds: row?.oldestSeconds ?? 0 }
-}
-
-/** Shows {@link outboxFigures} as metrics. */
-export async function observeOutbox(sql: Database): Promise<void> {
-  const { ready, dead, held, oldestSeconds } = await outboxFigures(sql)
-  for (const [state, count] of Object.entries({ ready, dead, held })) outboxRows.set({ state }, count)
-  outboxAge.set(oldestSeconds)
 }
