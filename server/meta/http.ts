@@ -37,6 +37,8 @@ const NOT_SENT = new Set([
   'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
+/** Likewise, because whoever answered could not prove to be Meta. */
+const NOT_TRUSTED = /^(CERT_|DEPTH_ZERO_|ERR_TLS_|SELF_SIGNED_|UNABLE_TO_)/
 
 const failure = z.object({
   error: z.object({
@@ -101,7 +103,8 @@ export class GraphHttp {
 export function brokenConnection(error: unknown): MetaError {
   const { cause, name } = error as { cause?: { code?: string }; name?: string }
   const code = cause?.code ?? name ?? 'unknown'
-  if (NOT_SENT.has(code)) return noAnswer(`Meta cannot be reached (${code})`, 'retry')
+  if (NOT_SENT.has(code) || NOT_TRUSTED.test(code))
+    return noAnswer(`Meta cannot be reached (${code})`, 'retry')
   return noAnswer(`no answer from Meta (${code}); it may have done what was asked`, 'ambiguous')
 }
 

@@ -40,17 +40,17 @@ export const timeoutS = z.int().min(0).max(25)
 export function parseInput(tool: Tool, args: unknown): Record<string, unknown> {
   const parsed = tool.input.safeParse(args ?? {})
   if (!parsed.success) throw invalidInput(parsed.error)
-  if (!holdsNul(parsed.data)) return parsed.data
-  throw new ToolError('A text holds the character U+0000.', {
+  if (!holdsUnstorable(parsed.data)) return parsed.data
+  throw new ToolError('A text holds the character U+0000, or half of one.', {
     code: 'invalid_input',
     category: 'invalid_input',
     hint: 'Take the character out and call again.',
   })
 }
 
-/** Postgres stores every character but this one. */
-function holdsNul(value: unknown): boolean {
-  if (typeof value === 'string') return value.includes('\0')
+/** Postgres stores every character but this one, and no lone half of a surrogate pair. */
+function holdsUnstorable(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed()
   if (typeof value !== 'object' || value === null) return false
-  return Object.entries(value).some(([name, inner]) => name.includes('\0') || holdsNul(inner))
+  return Object.entries(value).some(([name, inner]) => holdsUnstorable(name) || holdsUnstorable(inner))
 }

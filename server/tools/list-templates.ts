@@ -133,7 +133,7 @@ function decode(cursor: string): z.infer<typeof position> {
     return position.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
   } catch {
     throw new ToolError('cursor is not one that list_templates gave.', {
-      code: 'invalid_cursor',
+      code: 'invalid_input',
       category: 'invalid_input',
       hint: 'Use next_cursor as it came, or leave cursor out to begin again.',
     })
