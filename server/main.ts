@@ -18,6 +18,7 @@ const USAGE = `whatsapp-mcp ${VERSION}
 Usage: server [COMMAND]
 
   serve         listen for Meta's webhooks and for MCP clients (the default)
+  stdio         serve the owner's MCP client over standard input and output, beside a running server
   migrate       bring the database's roles and schema up to date
   healthcheck   exit 0 when the server on this machine is healthy
 
@@ -36,6 +37,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (isAdminGroup(command)) return await admin(args)
   if (args.length > 1) throw new UsageError(`${command} takes no arguments.\n\n${USAGE}`)
   if (command === 'serve') return await runServer()
+  if (command === 'stdio') return await runStdio()
   if (command === 'migrate') return await runMigrations()
   if (command === 'healthcheck') return (await healthcheck(loadListenAddress())) ? 0 : 1
   throw new UsageError(`There is no command ${JSON.stringify(command)}.\n\n${USAGE}`)
@@ -66,6 +68,15 @@ async function runServer(): Promise<number> {
   const server = await serve(config, log)
   log.info({ signal: await signal }, 'stopping')
   await server.stop()
+  return 0
+}
+
+async function runStdio(): Promise<number> {
+  const config = loadAppConfig()
+  // Standard output belongs to the protocol.
+  const log = createLogger(config.logLevel, process.stderr)
+  const { serveStdio } = await import('./stdio.ts')
+  await serveStdio(config, log)
   return 0
 }
 

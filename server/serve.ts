@@ -1,29 +1,18 @@
 import type { AddressInfo } from 'node:net'
-import { createAudit } from './audit/writer.ts'
 import { Authenticator } from './auth/authenticator.ts'
-import { createGrants } from './auth/grants.ts'
 import { KeyCache } from './auth/key-cache.ts'
 import { LastUsed } from './auth/last-used.ts'
 import { createRequestLimits } from './auth/limits.ts'
 import type { AppConfig } from './config/env.ts'
-import { Listener } from './db/listener.ts'
-import { connect } from './db/pool.ts'
+import { createCore } from './core.ts'
 import { createHealth, livez } from './health/health.ts'
 import { createFront } from './http/front.ts'
-import { createInboundJobs } from './inbound/service.ts'
 import { createCrons } from './jobs/crons.ts'
 import { startEmbeddedRunner } from './jobs/embedded.ts'
 import { startInngest } from './jobs/inngest.ts'
 import type { Logger } from './log.ts'
 import type { McpEndpoint } from './mcp/endpoint.ts'
-import { createMediaService } from './media/service.ts'
-import { createGraph } from './meta/client.ts'
 import { serveMetrics } from './metrics/serve.ts'
-import { Numbers } from './numbers/numbers.ts'
-import { Vault } from './numbers/vault.ts'
-import { createOutboundService } from './outbound/service.ts'
-import { allTools } from './tools/all.ts'
-import { createDispatcher } from './tools/dispatch.ts'
 import { VERSION } from './version.ts'
 import { createReceiveHandler } from './webhook/receive.ts'
 import { createSubscribeHandler } from './webhook/subscribe.ts'
@@ -39,47 +28,16 @@ const STOP_DEADLINE_MS = 5_000
 
 /** Starts listening at once, with or without the database: without it, `/health` and whatever needs it answer 503. */
 export async function serve(config: AppConfig, log: Logger): Promise<RunningServer> {
-  const database = { url: config.databaseUrl, role: 'wa_app', password: config.databasePassword } as const
-  const sql = connect(database)
-  const listener = new Listener(database)
-  const audit = createAudit({ sql, log })
-  const numbers = new Numbers({ sql, listener, vault: new Vault(config.secretsDir, config.secretOverrides) })
-  const grants = createGrants({ sql, numbers, listener })
+  const core = createCore(config, log)
+  const { database, sql, listener, audit, numbers, grants, files, dispatcher, jobs } = core
   const lastUsed = new LastUsed(sql, log)
   const limits = createRequestLimits({ sql, log })
   const health = createHealth(database)
   const { pepper, previousPepper, publicUrl } = config
   const cache = new KeyCache(listener)
   const authenticator = new Authenticator({ sql, pepper, previousPepper, cache })
-  const graph = createGraph({
-    baseUrl: config.graphUrl,
-    version: config.graphVersion,
-    tokenOf: (number) => numbers.tokenOf(number),
-  })
-  const { mediaRoot: root, mediaSigningSecret: signingSecret } = config
-  const files = createMediaService({
-    sql,
-    graph,
-    numbers,
-    grants,
-    audit,
-    root,
-    signingSecret,
-    publicUrl,
-    log,
-  })
-  const sending = createOutboundService({ sql, graph, numbers, listener, audit })
-  const jobs = [...createInboundJobs({ sql, numbers, audit, log }), ...sending.jobs, ...files.jobs]
-  const crons = createCrons({ sql, mediaRoot: root, auditDir: config.auditDir, retention: config.retention })
-  const services = { sql, numbers, listener, graph, outbound: sending.outbound, media: files.media }
-  const dispatcher = createDispatcher({
-    sql,
-    tools: allTools(services),
-    grants,
-    audit,
-    defaultPhoneNumberId: config.defaultPhoneNumberId,
-    log,
-  })
+  const { mediaRoot, auditDir, retention } = config
+  const crons = createCrons({ sql, mediaRoot, auditDir, retention })
   let mcp: Promise<McpEndpoint> | undefined
   const loadMcp = () => {
     mcp ??= import('./mcp/endpoint.ts').then(({ createMcpEndpoint }) =>
@@ -140,8 +98,8 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
       clearInterval(idle)
       clearTimeout(deadline)
       await runner.stop(STOP_DEADLINE_MS)
-      await Promise.all([lastUsed.close(), limits.close(), audit.close(), metrics?.close()])
-      await Promise.all([listener.close(), health.close(), sql.end({ timeout: 1 })])
+      await Promise.all([lastUsed.close(), limits.close(), metrics?.close(), health.close()])
+      await core.close()
       log.info('stopped')
     },
   }

@@ -1,0 +1,48 @@
+import { createAudit } from './audit/writer.ts'
+import { createGrants } from './auth/grants.ts'
+import type { AppConfig } from './config/env.ts'
+import { Listener } from './db/listener.ts'
+import { connect } from './db/pool.ts'
+import { createInboundJobs } from './inbound/service.ts'
+import type { Logger } from './log.ts'
+import { createMediaService } from './media/service.ts'
+import { createGraph } from './meta/client.ts'
+import { Numbers } from './numbers/numbers.ts'
+import { Vault } from './numbers/vault.ts'
+import { createOutboundService } from './outbound/service.ts'
+import { allTools } from './tools/all.ts'
+import { createDispatcher } from './tools/dispatch.ts'
+
+/** What every way to run the server is made of, whether clients come by HTTP or by stdio. */
+export type Core = ReturnType<typeof createCore>
+
+/** Puts the subjects together. Opens no connection before something asks the database. */
+export function createCore(config: AppConfig, log: Logger) {
+  const database = { url: config.databaseUrl, role: 'wa_app', password: config.databasePassword } as const
+  const sql = connect(database)
+  const listener = new Listener(database)
+  const audit = createAudit({ sql, log })
+  const numbers = new Numbers({ sql, listener, vault: new Vault(config.secretsDir, config.secretOverrides) })
+  const grants = createGrants({ sql, numbers, listener })
+  const graph = createGraph({
+    baseUrl: config.graphUrl,
+    version: config.graphVersion,
+    tokenOf: (number) => numbers.tokenOf(number),
+  })
+  const { mediaRoot: root, mediaSigningSecret: signingSecret, publicUrl, defaultPhoneNumberId } = config
+  const files = createMediaService({
+    ...{ sql, graph, numbers, grants, audit, log },
+    ...{ root, signingSecret, publicUrl },
+  })
+  const sending = createOutboundService({ sql, graph, numbers, listener, audit })
+  const jobs = [...createInboundJobs({ sql, numbers, audit, log }), ...sending.jobs, ...files.jobs]
+  const tools = allTools({ sql, numbers, listener, graph, outbound: sending.outbound, media: files.media })
+  const dispatcher = createDispatcher({ sql, tools, grants, audit, defaultPhoneNumberId, log })
+  return {
+    ...{ database, sql, listener, audit, numbers, grants, files, jobs, dispatcher },
+    close: async () => {
+      await audit.close()
+      await Promise.all([listener.close(), sql.end({ timeout: 1 })])
+    },
+  }
+}
