@@ -204,6 +204,19 @@ test('old files are removed, their rows stay and say so', async () => {
   await expect(stat(join(harness.config.mediaRoot, place))).rejects.toThrow('ENOENT')
 })
 
+test('a hash Meta announced differently is logged, and the file is kept', async () => {
+  const { id } = graph.addMedia({
+    numberId: number.waId,
+    bytes: PNG,
+    mimeType: 'image/png',
+    sha256: 'ab'.repeat(32),
+  })
+  const { mediaId } = await arrive({ waMediaId: id })
+  await becomes(mediaId, 'stored')
+  const warned = harness.logs.filter(({ msg }) => msg === 'media_hash_differs')
+  expect(warned).toMatchObject([{ mediaId }])
+})
+
 test('no log line holds what was in a file, or the token it was fetched with', async () => {
   const canary = `canary-${randomBytes(8).toString('hex')}`
   const { mediaId } = await arrive({ kind: 'document', type: 'text/plain', bytes: Buffer.from(canary) })
