@@ -165,7 +165,7 @@ describe('what is refused before anything is sent', () => {
     expect(await readdir(join(desk.harness.config.mediaRoot, '.tmp')).catch(() => [])).toEqual([])
   })
 
-  test('S6.2 the file of another desk.client, or of a desk.number one may only send from, cannot be passed on', async () => {
+  test('S6.2 the file of another client, or of a number one may only send from, cannot be passed on', async () => {
     const { sql } = desk.harness.db
     const ben = await addClient(sql, 'ben')
     const shared = await addNumber(sql, ben)
@@ -190,7 +190,7 @@ describe('what is refused before anything is sent', () => {
           return result.structuredContent.error?.code
         }),
       )
-    // Without a grant the desk.number itself does not exist for her.
+    // Without a grant the number itself does not exist for her.
     expect(await refusal()).toHaveLength(2)
     await addGrant(sql, desk.client, shared, { verbs: ['send'] })
     await expect.poll(refusal).toEqual(['not_found', 'not_found'])
