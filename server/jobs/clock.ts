@@ -1,10 +1,10 @@
 import { Cron as Schedule } from 'croner'
-import type { Database } from '../db/pool.ts'
+import { type Database, within } from '../db/pool.ts'
 import type { Logger } from '../log.ts'
 import { jobRuns } from '../metrics/metrics.ts'
 import { reasonOf } from './failure.ts'
 import type { Cron } from './job.ts'
-import type { Outage } from './outage.ts'
+import { type Outage, PATIENCE_MS } from './outage.ts'
 
 const BEAT_MS = 15_000
 
@@ -64,9 +64,12 @@ export class Clock {
 
   /** @returns whether the tick is ours to run. The first one ever only starts the record: nothing can have been missed. */
   async #claim({ id }: Cron, tick: Date): Promise<boolean> {
-    const [row] = await this.#sql<{ is_known: boolean }[]>`
-      insert into cron_runs (id, tick) values (${id}, ${tick}) on conflict do nothing
-      returning exists (select from cron_runs earlier where earlier.id = ${id}) as is_known`
+    const [row] = await within(
+      PATIENCE_MS,
+      this.#sql<{ is_known: boolean }[]>`
+        insert into cron_runs (id, tick) values (${id}, ${tick}) on conflict do nothing
+        returning exists (select from cron_runs earlier where earlier.id = ${id}) as is_known`,
+    )
     return row?.is_known ?? false
   }
 
@@ -80,7 +83,10 @@ export class Clock {
       log.error({ reason }, 'cron_failed')
     }
     jobRuns.inc({ job: cron.id, outcome: reason === null ? 'ok' : 'dead' })
-    await this
-      .#sql`update cron_runs set finished_at = now(), error = ${reason} where id = ${cron.id} and tick = ${tick}`
+    await within(
+      PATIENCE_MS,
+      this
+        .#sql`update cron_runs set finished_at = now(), error = ${reason} where id = ${cron.id} and tick = ${tick}`,
+    )
   }
 }

@@ -18,7 +18,7 @@ export interface EmbeddedOptions {
   readonly delaysMs?: readonly number[]
   /** When retries and missed notices are noticed. Default 2 s. */
   readonly pollMs?: number
-  /** When others take over from a process that died. Default 60 s. */
+  /** When others take over from a process that died. Default 20 s. */
   readonly leaseSeconds?: number
 }
 
@@ -26,7 +26,7 @@ export interface EmbeddedOptions {
 export function startEmbeddedRunner(o: EmbeddedOptions): Runner {
   const { sql, log, delaysMs } = o
   const outage = new Outage('outbox', log)
-  const leases = new OutboxLeases({ sql, outage, seconds: o.leaseSeconds ?? 60 })
+  const leases = new OutboxLeases({ sql, outage, seconds: o.leaseSeconds ?? 20 })
   const lanes = o.jobs.map((job) => new Lane({ job, leases, outage, delaysMs, log }))
   const clock = new Clock({ sql, crons: o.crons, outage, log })
   const wakeAll = () => {

@@ -1,5 +1,8 @@
 import type { Logger } from '../log.ts'
 
+/** Milliseconds to wait for the database: a frozen server gives no error. Longer than it may take for a statement. */
+export const PATIENCE_MS = 15_000
+
 /** Says once that something is away and once that it is back, however many attempts fail in between. */
 export class Outage {
   readonly #what: string

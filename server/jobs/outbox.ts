@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Database, within } from '../db/pool.ts'
-import type { Outage } from './outage.ts'
+import { type Outage, PATIENCE_MS } from './outage.ts'
 
 /** A leased row. */
 export interface OutboxRow {
@@ -25,8 +25,6 @@ export interface Settlement {
 }
 
 const RETRY_MS = 500
-/** A frozen server gives no error. Longer than it may take for a statement. */
-const PATIENCE_MS = 15_000
 
 /** One runner's hold on the outbox: takes rows, keeps them from others, and gives them back in bulk. */
 export class OutboxLeases {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Database, within } from '../db/pool.ts'
 import { EVENTS } from './events.ts'
+import { PATIENCE_MS } from './outage.ts'
 
 /** A row on its way out. */
 export interface RelayRow {
@@ -14,8 +15,6 @@ export interface RelayRow {
 
 /** When another process takes over the rows of one that died. */
 const LEASE_SECONDS = 30
-/** A frozen server gives no error. Longer than it may take for a statement. */
-const PATIENCE_MS = 15_000
 
 /** The relay's hold on the outbox. Several may work side by side. */
 export class RelayRows {
