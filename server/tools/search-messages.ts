@@ -49,10 +49,11 @@ export const searchMessages = tool({
       const contactId = contact && (await findConversation(sql, db.tenant.numberIds, contact)).id
       const wanted = input.direction === 'all' ? null : input.direction
       const rows = await sql<MessageRow[]>`
-        select ${messageColumns(sql)} from ${messageTables(sql)}
-        where m.id in (select scoped_search(${input.query}, ${contactId ?? null}::uuid, ${wanted}, ${input.type ?? null},
+        select ${messageColumns(sql)}
+        from scoped_search(${input.query}, ${contactId ?? null}::uuid, ${wanted}, ${input.type ?? null},
           ${input.since ?? null}::text::timestamptz, ${input.until ?? null}::text::timestamptz,
-          ${from?.at ?? null}::text::timestamptz, ${from?.id ?? null}::uuid, ${limit + 1}))
+          ${from?.at ?? null}::text::timestamptz, ${from?.id ?? null}::uuid, ${limit + 1}) as found (id)
+          join ${messageTables(sql)} on m.id = found.id
         order by m.created_at desc, m.id desc`
       const { page, next_cursor } = toPage(rows, limit, ({ createdAt, id }) => ({ at: createdAt, id }))
       const most = input.detail === 'concise' ? CONCISE_TEXT : undefined
