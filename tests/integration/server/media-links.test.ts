@@ -34,6 +34,8 @@ beforeEach(async () => {
   await sql`delete from client_phone_grants where client_id = ${anna.id}`
   await addGrant(sql, anna, number, { verbs: ['read'] })
   file = await put()
+  // What the test before did to the grants has been heard of.
+  await settles(link(file), 200)
 })
 
 /** A stored file, as a download or an upload leaves it. */
