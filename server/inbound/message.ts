@@ -2,6 +2,7 @@ import { readContent } from './content.ts'
 import { identityChange } from './identity-change.ts'
 import type { Item, Person } from './items.ts'
 import { identifier, type Json, moment, object, phoneDigits, present } from './json.ts'
+import type { People } from './people.ts'
 
 const TYPE = /^[a-z][a-z0-9_]{0,63}$/
 /** Sent by the platform, or no words at all: Meta's window is about what the customer says. */
@@ -11,14 +12,11 @@ const OPENS_NO_WINDOW = new Set(['reaction', 'system', 'unsupported', 'edit', 'r
  * One of `messages` or `message_echoes`. A type we do not know becomes a message of that name with its content in `raw`.
  * Source: Meta, Webhooks > reference of `messages`, one page per type.
  */
-export function parseMessage(
-  message: Json,
-  o: { number: string; people: readonly Person[]; echo?: boolean },
-): Item {
+export function parseMessage(message: Json, o: { number: string; people: People; echo?: boolean }): Item {
   const wamid = identifier(message.id)
   const type = typeof message.type === 'string' && TYPE.test(message.type) ? message.type : 'unknown'
   const change = type === 'system' ? identityChange(message) : null
-  const person = change?.after ?? withProfile(o.echo ? addressee(message) : sender(message), o.people)
+  const person = change?.after ?? o.people.complete(o.echo ? addressee(message) : sender(message))
   if (wamid === null || (person.bsuid ?? person.waId) === null) return { kind: 'ignored', what: 'malformed' }
 
   const { body, payload, media } = readContent(type, message)
@@ -61,20 +59,4 @@ function sender(message: Json): Person {
 function addressee(message: Json): Person {
   const waId = phoneDigits(message.to)
   return { bsuid: identifier(message.to_user_id), parentBsuid: null, waId, username: null, name: null }
-}
-
-/** `contacts` says what the people of a delivery are called; they are told apart by either id. */
-function withProfile(person: Person, people: readonly Person[]): Person {
-  const found = people.find(
-    ({ bsuid, waId }) =>
-      (bsuid !== null && bsuid === person.bsuid) || (waId !== null && waId === person.waId),
-  )
-  if (found === undefined) return person
-  return {
-    bsuid: person.bsuid ?? found.bsuid,
-    parentBsuid: person.parentBsuid ?? found.parentBsuid,
-    waId: person.waId ?? found.waId,
-    username: found.username,
-    name: found.name,
-  }
 }

@@ -14,7 +14,8 @@ export async function onlyNew(
   const first = new Map(messages.toReversed().map((message) => [message.wamid, message]))
   const known = await sql<{ wamid: string }[]>`
     select wa_message_id as wamid from messages
-    where phone_number_id = ${numberId} and wa_message_id in ${sql([...first.keys()])}`
+    where phone_number_id = ${numberId}
+      and wa_message_id in (select jsonb_array_elements_text(${JSON.stringify([...first.keys()])}::text::jsonb))`
   for (const { wamid } of known) first.delete(wamid)
   return messages.filter((message) => first.get(message.wamid) === message)
 }

@@ -1,7 +1,8 @@
 import { parseAccountChange } from './account-fields.ts'
-import type { Item, Person } from './items.ts'
-import { identifier, isObject, type Json, moment, object, objects, phoneDigits, text } from './json.ts'
+import type { Item } from './items.ts'
+import { identifier, isObject, type Json, moment, object, objects } from './json.ts'
 import { parseMessage } from './message.ts'
+import { People, readPerson } from './people.ts'
 import { parseJson, sanitise } from './sanitise.ts'
 import { parseStatus } from './status.ts'
 
@@ -40,12 +41,12 @@ export function parseDelivery(body: Buffer): readonly Item[] | null {
 function parseChange(waba: string, field: string, value: Json): readonly Item[] {
   const number = identifier(object(value.metadata).phone_number_id)
   if (number !== null) {
-    const people = objects(value.contacts).map(personOfContact)
+    const people = new People(objects(value.contacts))
     switch (field) {
       case 'messages':
         return [
           ...objects(value.messages).map((message) => parseMessage(message, { number, people })),
-          ...objects(value.statuses).map((status) => parseStatus(status, { number, people })),
+          ...objects(value.statuses).map((status) => parseStatus(status, number)),
           ...objects(value.errors).map(() => ignored('errors')),
         ]
       case 'smb_message_echoes':
@@ -61,26 +62,14 @@ function parseChange(waba: string, field: string, value: Json): readonly Item[] 
   return [parseAccountChange(waba, field, value) ?? ignored(UNUSED.has(field) ? field : 'other')]
 }
 
-function personOfContact(contact: Json): Person {
-  const profile = object(contact.profile)
-  return {
-    bsuid: identifier(contact.user_id),
-    parentBsuid: identifier(contact.parent_user_id),
-    waId: phoneDigits(contact.wa_id),
-    username: text(profile.username, 256),
-    name: text(profile.name, 256),
-  }
-}
-
-function parsePreference(preference: Json, number: string, people: readonly Person[]): Item {
-  const person = personOfContact(preference)
-  const known = people.find((other) => other.bsuid === person.bsuid && other.waId === person.waId)
+function parsePreference(preference: Json, number: string, people: People): Item {
+  const person = people.complete(readPerson(preference))
   const stop = preference.value === 'stop'
   if ((person.bsuid ?? person.waId) === null || (!stop && preference.value !== 'resume')) {
     return ignored('malformed')
   }
   const optedOutAt = stop ? (moment(preference.timestamp) ?? new Date()) : null
-  return { kind: 'preference', number, person: known ?? person, optedOutAt }
+  return { kind: 'preference', number, person, optedOutAt }
 }
 
 function ignored(what: string): Item {

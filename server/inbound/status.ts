@@ -1,18 +1,17 @@
-import type { Item, Person } from './items.ts'
+import type { Item } from './items.ts'
 import { identifier, int, type Json, moment, object, objects, phoneDigits, present, text } from './json.ts'
 
 /** One of `statuses`. Source: Meta, Webhooks > "status messages webhook reference". */
-export function parseStatus(status: Json, o: { number: string; people: readonly Person[] }): Item {
+export function parseStatus(status: Json, number: string): Item {
   const wamid = identifier(status.id)
   const name = text(status.status, 32)
   if (wamid === null || name === null) return { kind: 'ignored', what: 'malformed' }
   const bsuid = identifier(status.recipient_user_id)
   const waId = phoneDigits(status.recipient_id)
   const participant = identifier(status.recipient_participant_id)
-  const details = o.people.find((person) => bsuid !== null && person.bsuid === bsuid)
   return {
     kind: 'status',
-    number: o.number,
+    number,
     wamid,
     status: name,
     recipient: participant ?? waId ?? bsuid ?? '',
@@ -21,8 +20,8 @@ export function parseStatus(status: Json, o: { number: string; people: readonly 
       parentBsuid: identifier(status.parent_recipient_user_id),
       // Of a group, the recipient is nobody in particular.
       waId: participant === null ? waId : null,
-      username: details?.username ?? null,
-      name: details?.name ?? null,
+      username: null,
+      name: null,
     },
     callback: text(status.biz_opaque_callback_data, 512),
     at: moment(status.timestamp),

@@ -40,12 +40,14 @@ export async function storeStatuses(
   const stored = await sql<{ messageId: string | null }[]>`
     insert into message_statuses as s
       (phone_number_id, message_id, wa_message_id, status, recipient, callback, wa_timestamp, error, pricing)
-    select ${numberId}::uuid, coalesce(by_wamid.id, by_callback.id), r.wamid, r.status, r.recipient, r.callback, r.at, r.error, r.pricing
+    select ${numberId}::uuid,
+      -- One probe of an index each, however the planner misjudges the size of things.
+      coalesce(
+        (select id from messages where phone_number_id = ${numberId} and wa_message_id = r.wamid),
+        (select id from messages where id = r.message_id and phone_number_id = ${numberId} and direction = 'outbound')),
+      r.wamid, r.status, r.recipient, r.callback, r.at, r.error, r.pricing
     from jsonb_to_recordset(${JSON.stringify([...distinct.values()])}::text::jsonb) as r(n int, wamid text, status text,
       recipient text, callback text, message_id uuid, at timestamptz, error jsonb, pricing jsonb)
-    left join messages by_wamid on by_wamid.phone_number_id = ${numberId} and by_wamid.wa_message_id = r.wamid
-    left join messages by_callback on by_wamid.id is null and by_callback.id = r.message_id
-      and by_callback.phone_number_id = ${numberId} and by_callback.direction = 'outbound'
     order by r.n
     on conflict (phone_number_id, wa_message_id, status, recipient)
       do update set message_id = excluded.message_id where s.message_id is null and excluded.message_id is not null
@@ -79,7 +81,9 @@ async function settle(sql: Transaction, messageIds: readonly string[]): Promise<
         (array_agg(wa_message_id order by id))[1] as wamid,
         (array_agg(error order by id) filter (where status = 'failed' and error is not null))[1] as error,
         (array_agg(pricing order by id) filter (where pricing is not null))[1] as pricing
-      from message_statuses where message_id in ${sql([...new Set(messageIds)])} group by message_id
+      from message_statuses
+      where message_id in (select value::uuid from jsonb_array_elements_text(${JSON.stringify(messageIds)}::text::jsonb))
+      group by message_id
     ), next as (
       select m.id, r.wamid, r.pricing, r.error,
         (${ORDER}::text::text[])[greatest(r.rank, array_position(${ORDER}::text::text[], m.status))] as status
