@@ -9,6 +9,7 @@ import { perform } from './perform.ts'
 
 /** Part of the functions' ids in the Inngest server: never renamed. */
 const APP_ID = 'wa-mcp'
+const CRON_RETRIES = 2
 
 /** The SDK's listener for `/api/inngest`. This file alone knows the SDK, so that it is loaded on the first call only. */
 export function createListener(o: {
@@ -50,47 +51,39 @@ function jobFunction(client: Inngest, job: Job, log: Logger): InngestFunction.An
     {
       id: job.id,
       triggers: [{ event: job.event }],
-      retries: retries(job.retries),
+      // The SDK knows them one by one.
+      retries: job.retries as NonNullable<InngestFunction.Options['retries']>,
       concurrency: [{ key: 'event.data._key', limit: job.concurrency }],
     },
     async ({ event, attempt, step }) => {
-      const id = event.id ?? ''
-      await step.run('run', () =>
-        outcomeOf(job.id, log, () => perform(job, { id, data: event.data, attempt, log })),
-      )
+      const work = () => perform(job, { id: event.id ?? '', data: event.data, attempt, log })
+      await step.run('run', () => outcomeOf(job.id, attempt >= job.retries, log, work))
     },
   )
 }
 
 function cronFunction(client: Inngest, cron: Cron, log: Logger): InngestFunction.Any {
   return client.createFunction(
-    { id: cron.id, triggers: [{ cron: `TZ=UTC ${cron.schedule}` }], retries: 2 },
-    async ({ step }) => {
-      await step.run('run', () =>
-        outcomeOf(cron.id, log, () => cron.run({ log: log.child({ job: cron.id }) })),
-      )
+    { id: cron.id, triggers: [{ cron: `TZ=UTC ${cron.schedule}` }], retries: CRON_RETRIES },
+    async ({ attempt, step }) => {
+      const work = () => cron.run({ log: log.child({ job: cron.id }) })
+      await step.run('run', () => outcomeOf(cron.id, attempt >= CRON_RETRIES, log, work))
     },
   )
 }
 
 /** Says in the SDK's words what our errors mean. Only the reason leaves the process, not the error with all it holds. */
-async function outcomeOf(id: string, log: Logger, run: () => Promise<void>): Promise<void> {
+async function outcomeOf(id: string, isLast: boolean, log: Logger, run: () => Promise<void>): Promise<void> {
   try {
     await run()
     jobRuns.inc({ job: id, outcome: 'ok' })
   } catch (error) {
     const reason = reasonOf(error)
-    const isFinal = error instanceof NonRetriable
-    jobRuns.inc({ job: id, outcome: isFinal ? 'dead' : 'retry' })
-    log[isFinal ? 'error' : 'warn']({ job: id, reason }, isFinal ? 'job_dead' : 'job_failed')
-    if (isFinal) throw new NonRetriableError(reason)
+    const isDead = isLast || error instanceof NonRetriable
+    jobRuns.inc({ job: id, outcome: isDead ? 'dead' : 'retry' })
+    log[isDead ? 'error' : 'warn']({ job: id, reason }, isDead ? 'job_dead' : 'job_failed')
+    if (error instanceof NonRetriable) throw new NonRetriableError(reason)
     if (error instanceof RetryAfter) throw new RetryAfterError(reason, error.seconds * 1000)
     throw new Error(reason)
   }
-}
-
-type Retries = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17 | 18 | 19 | 20
-
-function retries(count: number): Retries {
-  return Math.min(Math.max(Math.trunc(count), 0), 20) as Retries
 }

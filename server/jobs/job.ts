@@ -16,7 +16,7 @@ export interface Job<Name extends EventName = EventName> {
   /** Kebab case, never renamed: job services store it. */
   readonly id: string
   readonly event: Name
-  /** Tries after the first one. */
+  /** Tries after the first one; at most 20, which is all Inngest does. */
   readonly retries: number
   /** How many may run at once for the same `concurrency_key` of the outbox (see {@link emit}). */
   readonly concurrency: number

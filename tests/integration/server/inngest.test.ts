@@ -312,6 +312,13 @@ describe('functions', () => {
     ])
   })
 
+  test('the last failure is said to be the last', async () => {
+    run = () => Promise.reject(new Error('never'))
+    expect(await executed()).toMatchObject({ outcome: 'failed', attempts: 3 })
+    const told = logs.filter(({ job: id }) => id === 'test-sync').map(({ msg }) => msg)
+    expect(told).toEqual(['job_failed', 'job_failed', 'job_dead'])
+  })
+
   test('NonRetriable is not tried again', async () => {
     let runs = 0
     run = async () => {
