@@ -1,4 +1,5 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 import { readMigrations } from './db/migrations.ts'
@@ -7,6 +8,8 @@ const BUDGET_KB = 900
 /** Only loaded where an Inngest server is configured; it is not counted. */
 const OPTIONAL = 'server/jobs/inngest-functions.ts'
 const root = fileURLToPath(new URL('..', import.meta.url))
+/** `dist`, or the directory named by the caller. */
+const outdir = resolve(process.argv[2] ?? `${root}dist`)
 
 /**
  * What packages load and we never use: the SDK's validator for answers to questions a server asks its client (we ask none and
@@ -51,11 +54,11 @@ const lazyBuiltins: Plugin = {
   },
 }
 
-await mkdir(`${root}dist`, { recursive: true })
+await mkdir(outdir, { recursive: true })
 const result = await build({
   absWorkingDir: root,
   entryPoints: { server: 'server/main.ts' },
-  outdir: 'dist',
+  outdir,
   bundle: true,
   // What is imported later becomes a file of its own, so that the start does not read it.
   splitting: true,
@@ -74,8 +77,9 @@ const result = await build({
 })
 
 const { outputs } = result.metafile
-for (const name of await readdir(`${root}dist`)) {
-  if (!(`dist/${name}` in outputs)) await rm(`${root}dist/${name}`, { recursive: true })
+const written = new Set(Object.keys(outputs).map((path) => basename(path)))
+for (const name of await readdir(outdir)) {
+  if (/\.js(\.map)?$/.test(name) && !written.has(name)) await rm(resolve(outdir, name))
 }
 const bytes = Object.entries(outputs)
   .filter(([name, { entryPoint }]) => name.endsWith('.js') && entryPoint !== OPTIONAL)
