@@ -5,12 +5,12 @@ import type { Database } from '../db/pool.ts'
 import type { Logger } from '../log.ts'
 import { type Tool, type ToolContext, ToolOutput } from '../mcp/tool.ts'
 import type { ToolError } from '../mcp/tool-error.ts'
-import { toolCalls } from '../metrics/metrics.ts'
-import { type Access, authorise, type Gate } from './access.ts'
+import { authorise, type Gate } from './access.ts'
 import { argumentHash } from './argument-hash.ts'
 import { deadlineExceeded, toErrorResult, toToolError, unavailable } from './errors.ts'
 import { parseInput } from './input.ts'
 import { outcomeOf } from './outcome.ts'
+import { recordCall, type Trail } from './record-call.ts'
 
 /** One call, as the transport hands it over. */
 export interface Call {
@@ -52,15 +52,6 @@ interface Options extends Gate {
   readonly log: Logger
 }
 
-/** What became known of a call on its way, for the audit. */
-interface Trail {
-  argumentHash?: string
-  access?: Access
-  structured?: Readonly<Record<string, unknown>>
-  /** What `confirm` threw to end the call; it is for the transport. */
-  interruption?: unknown
-}
-
 export function createDispatcher(o: {
   sql: Database
   tools: readonly Tool[]
@@ -84,7 +75,7 @@ export function createDispatcher(o: {
       } catch (thrown) {
         if (thrown instanceof UnknownTool || isInterruption(trail, thrown)) {
           const code = thrown instanceof UnknownTool ? 'unknown_tool' : 'input_required'
-          await record(o, call, tool, trail, { outcome: 'refused', errorClass: code }, started)
+          await recordCall(o, call, tool, trail, { outcome: 'refused', errorClass: code }, started)
           throw thrown
         }
         error = toToolError(thrown, call.requestId)
@@ -92,7 +83,7 @@ export function createDispatcher(o: {
           o.log.error({ rid: call.requestId, tool: call.name, err: thrown }, 'tool_failed')
         result = toErrorResult(error)
       }
-      const written = await record(o, call, tool, trail, outcomeOf(error), started)
+      const written = await recordCall(o, call, tool, trail, outcomeOf(error), started)
       // Nobody reads unseen. What was sent or changed is in its own row already, and to deny it would invite a second try.
       if (!written && tool?.annotations.readOnlyHint) return toErrorResult(unavailable())
       return result
@@ -154,36 +145,4 @@ async function withDeadline<T>(
 
 function isInterruption(trail: Trail, thrown: unknown): boolean {
   return trail.interruption !== undefined && trail.interruption === thrown
-}
-
-/** @returns whether it is on disk. */
-async function record(
-  { audit, log }: Options,
-  call: Call,
-  tool: Tool | undefined,
-  trail: Trail,
-  outcome: ReturnType<typeof outcomeOf>,
-  started: number,
-): Promise<boolean> {
-  // A name we do not know is the caller's text, and has no place in labels and logs.
-  toolCalls.inc({ tool: tool?.name ?? 'unknown', outcome: outcome.outcome })
-  const { requestId, transport, identity, ip } = call
-  const grants = trail.access?.grants ?? []
-  const { message_id, wamid } = trail.structured ?? {}
-  const detail = Object.entries({ args_sha256: trail.argumentHash, message_id, wamid })
-  try {
-    await audit.record({
-      ...{ action: 'tool.call', transport, requestId, ip, ...outcome },
-      clientId: identity.clientId,
-      keyId: identity.keyId,
-      tool: tool?.name,
-      phoneNumberId: grants.length === 1 ? grants[0]?.number.waId : undefined,
-      durationMs: Math.round(performance.now() - started),
-      detail: Object.fromEntries(detail.filter(([, value]) => typeof value === 'string')),
-    })
-    return true
-  } catch (err) {
-    log.error({ rid: requestId, tool: tool?.name, err }, 'call_not_audited')
-    return false
-  }
 }

@@ -1,3 +1,6 @@
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { call, callError } from './call-tool.ts'
 import {
@@ -148,4 +151,23 @@ describe('which number', () => {
       callError(harness, token, 'send_message', { to: contact, body: 'x', phone_number_id: DEFAULT_NUMBER })
     await expect.poll(async () => (await sending().catch(() => undefined))?.code).toBe('grant_denied')
   })
+})
+
+test('a client that holds results against the schemas it listed is shown the error too', async () => {
+  const reader = await addClient(harness.db.sql, 'listing-reader')
+  await addGrant(harness.db.sql, reader, await addNumber(harness.db.sql, reader))
+  const headers = { authorization: `Bearer ${await keyFor(reader)}` }
+  const transport = new StreamableHTTPClientTransport(new URL(`${harness.origin}/mcp`), {
+    requestInit: { headers },
+  })
+  const sdk = new Client({ name: 'tests', version: '1.0.0' })
+  await sdk.connect(transport as Transport)
+  await sdk.listTools()
+  const ask = (args: Record<string, unknown>) => sdk.callTool({ name: 'get_messages', arguments: args })
+  await expect.poll(() => ask({})).toMatchObject({ structuredContent: { messages: [] } })
+  expect(await ask({ limit: 0 })).toMatchObject({
+    isError: true,
+    structuredContent: { error: { code: 'invalid_input', issues: [{ field: 'limit' }] } },
+  })
+  await sdk.close()
 })
