@@ -75,19 +75,18 @@ export function checkModern(
   const meta = metaOf(request)
   const inBody = meta[`${META}protocolVersion`]
   const inHeader = headers['mcp-protocol-version']
+  if (inBody !== undefined) mirror('MCP-Protocol-Version', inHeader, inBody)
   const requested = inBody ?? inHeader
   if (requested !== undefined && requested !== MODERN_VERSION) {
     const data = { supported: [MODERN_VERSION, ...legacy], requested }
     throw new RpcError(400, CODES.unsupportedVersion, 'Unsupported protocol version', data)
   }
-  mirror('MCP-Protocol-Version', inHeader, inBody)
+  if (inBody === undefined) throw missing('protocolVersion')
   mirror('Mcp-Method', headers['mcp-method'], request.method)
   const named = Object.hasOwn(NAMED, request.method) ? NAMED[request.method] : undefined
   if (named) mirror('Mcp-Name', decode(headers['mcp-name']), request.params?.[named])
   const clientCapabilities = meta[`${META}clientCapabilities`]
-  if (!isRecord(clientCapabilities)) {
-    throw new RpcError(400, CODES.invalidParams, `params._meta["${META}clientCapabilities"] is missing`)
-  }
+  if (!isRecord(clientCapabilities)) throw missing('clientCapabilities')
   if (!METHODS.has(request.method)) throw new RpcError(404, CODES.methodNotFound, 'Method not found')
   const { inputResponses, requestState } = request.params ?? {}
   return {
@@ -130,6 +129,10 @@ export function statusOf(response: JSONRPCResponse): number {
 function metaOf(request: JSONRPCRequest): Record<string, unknown> {
   const meta = request.params?._meta
   return isRecord(meta) ? meta : {}
+}
+
+function missing(field: string): RpcError {
+  return new RpcError(400, CODES.invalidParams, `params._meta["${META}${field}"] is missing`)
 }
 
 function mirror(name: string, header: string | string[] | undefined, body: unknown): void {

@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
 import type { Secret } from '../../secrets/secret.ts'
+import { CODES, RpcError } from './message.ts'
 
 const LIFETIME_MS = 10 * 60_000
 
@@ -25,12 +26,17 @@ export class RequestStates {
     return `${payload}.${this.#sign(subject, payload).toString('base64url')}`
   }
 
-  /** @returns `undefined` unless this is our state for this subject, and still good. */
+  /**
+   * @returns `undefined` once it is too old.
+   * @throws RpcError -32602 unless we sealed it for this subject: the revision wants a forgery refused, not overlooked.
+   */
   open(subject: string, state: string): { readonly data: unknown } | undefined {
     const [payload = '', signature = ''] = state.split('.')
     const given = Buffer.from(signature, 'base64url')
     const expected = this.#sign(subject, payload)
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+      throw new RpcError(200, CODES.invalidParams, 'requestState is not what this call was given')
+    }
     const { data, until } = sealed.parse(JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')))
     return until > Date.now() ? { data } : undefined
   }
