@@ -70,12 +70,13 @@ export interface StatusItem {
   readonly pricing: Json | null
 }
 
-/** A customer wants marketing, or no more of it. */
+/** A customer wants no more marketing, or wants it again. */
 export interface PreferenceItem {
   readonly kind: 'preference'
   readonly number: string
   readonly person: Person
-  readonly optedOutAt: Date | null
+  readonly choice: 'stop' | 'resume'
+  readonly at: Date
 }
 
 /** Something changed about a template of a business account. */

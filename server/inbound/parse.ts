@@ -64,12 +64,12 @@ function parseChange(waba: string, field: string, value: Json): readonly Item[] 
 
 function parsePreference(preference: Json, number: string, people: People): Item {
   const person = people.complete(readPerson(preference))
-  const stop = preference.value === 'stop'
-  if ((person.bsuid ?? person.waId) === null || (!stop && preference.value !== 'resume')) {
+  const at = moment(preference.timestamp)
+  const choice = preference.value
+  if ((person.bsuid ?? person.waId) === null || at === null || (choice !== 'stop' && choice !== 'resume')) {
     return ignored('malformed')
   }
-  const optedOutAt = stop ? (moment(preference.timestamp) ?? new Date()) : null
-  return { kind: 'preference', number, person, optedOutAt }
+  return { kind: 'preference', number, person, choice, at }
 }
 
 function ignored(what: string): Item {

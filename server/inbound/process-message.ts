@@ -45,13 +45,15 @@ export function createProcessMessage(o: {
       webhooks.inc({ outcome: 'not_understood' })
       return
     }
+    // Of choices and of the account as a whole the latest word counts, and a replay is not it.
+    const isReplay = event.processedAt !== null
     const routed = await route(items, event.appId, o.numbers)
     const stored: Outcome['stored'] = []
     for (const { number, items } of routed.numbers) {
-      stored.push({ number, counts: await storeUpdates(o.sql, number, sort(items), event.requestId) })
+      const updates = sort(isReplay ? items.filter(({ kind }) => kind !== 'preference') : items)
+      stored.push({ number, counts: await storeUpdates(o.sql, number, updates, event.requestId) })
     }
-    // The latest word counts there, and a replay is not it.
-    if (event.processedAt === null) await storeAccountUpdates(o.sql, o.numbers, routed.account)
+    if (!isReplay) await storeAccountUpdates(o.sql, o.numbers, routed.account)
     await auditDelivery(o.audit, event, { stored, ...routed })
     await markProcessed(o.sql, event.id, null)
     report(

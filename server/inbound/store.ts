@@ -43,7 +43,7 @@ export async function storeUpdates(
     ])
     const addressed = fresh.map((message) => ({ message, contact: meetSender(directory, message) }))
     for (const { person } of updates.statuses) directory.learn(person)
-    for (const { person, optedOutAt } of updates.preferences) directory.meet(person).optedOutAt = optedOutAt
+    for (const preference of updates.preferences) noteChoice(directory, preference)
     await saveContacts(tx, number.id, directory)
     await insertMessages(tx, number, addressed, requestId)
     const { added, parked } = await storeStatuses(tx, number.id, updates.statuses)
@@ -63,6 +63,13 @@ function meetSender(directory: Directory, message: MessageItem): Contact {
     contact.windowExpiresAt = later(contact.windowExpiresAt, new Date(at.getTime() + WINDOW_MS))
   }
   return contact
+}
+
+/** A late `resume` does not undo a newer `stop`: nobody gets marketing they refused. */
+function noteChoice(directory: Directory, { person, choice, at }: PreferenceItem): void {
+  const contact = directory.meet(person)
+  if (choice === 'stop') contact.optedOutAt = later(contact.optedOutAt, at)
+  else if (contact.optedOutAt !== null && contact.optedOutAt <= at) contact.optedOutAt = null
 }
 
 function peopleOf({ messages, statuses, preferences }: Updates): Pick<Person, 'bsuid' | 'waId'>[] {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { replayEvents } from '../../../server/inbound/replay.ts'
 import { addClient, addContact, addNumber, type TestClient, type TestNumber } from './fixtures.ts'
 import { type Harness, startHarness } from './harness.ts'
 import {
@@ -245,18 +246,23 @@ test('account fields: a template is updated and its list asked for, a limit note
   expect(syncs).toEqual([{ waba: shop.wabaId }])
 })
 
-test('preferences: a customer who wants no more marketing, and again does', async () => {
+test('preferences: a customer who wants no more marketing, and again does; a late answer undoes nothing', async () => {
   const id = await addContact(harness.db.sql, number, { waId: '15550008888', bsuid: 'US.pref' })
-  const say = (value: string) => {
-    const preference = { user_id: 'US.pref', category: 'marketing_messages', value, timestamp: '1790000000' }
+  const say = (value: string, at: number) => {
+    const preference = { user_id: 'US.pref', category: 'marketing_messages', value, timestamp: at }
     const metadata = { phone_number_id: number.waId }
     return field(number.wabaId, 'user_preferences', { metadata, user_preferences: [preference] })
   }
   const optedOut = async () =>
     (await harness.db.sql`select marketing_opt_out_at as at from contacts where id = ${id}`)[0]?.at
-  await deliver(say('stop'))
+  await deliver(say('stop', 1_790_000_000))
   expect(await optedOut()).toEqual(new Date(1_790_000_000_000))
-  await deliver(say('resume'))
+  await deliver(say('resume', 1_789_999_999))
+  expect(await optedOut()).toEqual(new Date(1_790_000_000_000))
+  await deliver(say('resume', 1_790_000_001))
+  expect(await optedOut()).toBeNull()
+  await replayEvents(harness.db.sql, { since: new Date(0) })
+  await processed(harness)
   expect(await optedOut()).toBeNull()
 })
 
