@@ -36,8 +36,9 @@ export async function askOnce(stack: Stack, { origin }: Listening, body: string)
   }
   const response = await fetch(`${origin}/mcp`, { method: 'POST', headers, body })
   const answer = await response.text()
-  if (!response.ok || answer.includes('"isError":true') || answer.includes('"error":')) {
-    throw new Error(`${body} was answered with ${response.status} ${answer}`)
+  const { error, result } = JSON.parse(answer) as { error?: unknown; result?: { isError?: boolean } }
+  if (!response.ok || error !== undefined || result?.isError) {
+    throw new Error(`${body} was answered with ${response.status} ${answer.slice(0, 300)}`)
   }
   return answer
 }
