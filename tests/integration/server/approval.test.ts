@@ -98,7 +98,7 @@ test('a paused number takes nothing', async () => {
   await desk.harness.db.sql`
     update phone_numbers set paused_at = now(), paused_reason = 'a test' where id = ${setup.number.id}`
   await expect
-    .poll(async () => (await setup.say('hello')).error)
+    .poll(async () => (await setup.say('hello', { dry_run: true })).error)
     .toMatchObject({
       code: 'number_paused',
       category: 'account',
