@@ -10,7 +10,7 @@ export interface ToolResult {
 
 /** One `tools/call` through the front door. */
 export async function callTool(
-  harness: Harness,
+  harness: Pick<Harness, 'origin'>,
   token: string,
   name: string,
   args: Record<string, unknown> = {},
@@ -25,7 +25,7 @@ export async function callTool(
 
 /** What it returned. @throws when it failed */
 export async function call<T = Record<string, never>>(
-  harness: Harness,
+  harness: Pick<Harness, 'origin'>,
   token: string,
   name: string,
   args: Record<string, unknown> = {},
@@ -48,7 +48,7 @@ export interface CallError {
 
 /** The error it returned. @throws when it succeeded */
 export async function callError(
-  harness: Harness,
+  harness: Pick<Harness, 'origin'>,
   token: string,
   name: string,
   args: Record<string, unknown> = {},

@@ -1,0 +1,80 @@
+import { expect } from 'vitest'
+import { type FakeGraph, startFakeGraph } from '../../fakes/graph/graph.ts'
+import { createDatabase, type TestDatabase } from '../database.ts'
+import { type CallError, callTool } from './call-tool.ts'
+import { addClient, addContact, addGrant, addKey, addNumber, type TestNumber } from './fixtures.ts'
+import { SECRETS } from './harness.ts'
+import { buildProgram, type Program } from './process-under-test.ts'
+
+/** Everything around a server that is a process of its own, and outlives it. */
+export interface Stage {
+  readonly db: TestDatabase
+  readonly graph: FakeGraph
+  readonly program: Program
+  readonly number: TestNumber
+  /** Who wrote just now. */
+  readonly contact: string
+  readonly token: string
+  /** Waits until what a killed server has begun is over, and lets the time pass after which others take over its work. */
+  bury(): Promise<void>
+  /** Waits until nothing that could be done is left to do. */
+  drained(isOver?: () => boolean): Promise<void>
+  stop(): Promise<void>
+}
+
+export async function startStage(): Promise<Stage> {
+  const program = await buildProgram()
+  const graph = await startFakeGraph({ tokens: [SECRETS.accessToken.reveal()] })
+  const db = await createDatabase()
+  await db.migrate()
+  const { sql } = db
+  const client = await addClient(sql, 'agent')
+  const number = await addNumber(sql, client)
+  graph.numbers.set(number.waId, number.wabaId)
+  await addGrant(sql, client, number)
+  const { token } = await addKey(sql, client, SECRETS.pepper)
+  const contact = await addContact(sql, number)
+  const ready = () => sql`select 1 from outbox where state = 'ready'`
+  const connections = () =>
+    sql`select 1 from pg_stat_activity where datname = current_database() and usename = 'wa_app'`
+
+  return {
+    ...{ db, graph, program, number, contact, token },
+    bury: async () => {
+      await expect.poll(async () => (await connections()).length, { interval: 5 }).toBe(0)
+      await sql`update outbox set leased_until = now() where state = 'ready' and leased_until is not null`
+    },
+    drained: (isOver = () => false) =>
+      expect.poll(async () => isOver() || (await ready()).length === 0, { interval: 5 }).toBe(true),
+    stop: async () => {
+      await program.remove()
+      await graph.stop()
+      await db.drop()
+    },
+  }
+}
+
+/** What a call of a tool came to: its output, its error, or undefined when the server was gone before it could say. */
+export interface Said {
+  readonly messageId: string
+  readonly state: string
+}
+
+/** `send_message`, to whoever listens at `origin`. */
+export async function say(
+  { contact, token }: Stage,
+  origin: string,
+  key: string,
+  o: { dryRun?: boolean } = {},
+): Promise<Said> {
+  const args = { to: contact, body: `text of ${key}`, idempotency_key: key, ...(o.dryRun && { dry_run: true }) }
+  const { structuredContent } = await callTool({ origin }, token, 'send_message', args)
+  const { error, message_id, state } = structuredContent as {
+    error?: CallError
+    message_id?: string
+    state?: string
+  }
+  return error
+    ? { messageId: String(error.message_id), state: error.code }
+    : { messageId: String(message_id), state: String(state) }
+}
