@@ -39,11 +39,12 @@ export class Engine {
   }
 
   /** Answers one request; see {@link RequestTransport.request}. */
-  async answer(request: Request): Promise<JSONRPCResponse> {
+  async answer(request: Request): Promise<JSONRPCResponse | undefined> {
     await this.#ready
     const { message, channel, gone } = request
     const outcome: Outcome = {}
     const response = await this.#transport.request(message, { request, outcome }, channel, gone)
+    if (response === undefined) return undefined
     if ('result' in response) return outcome.early ? { ...response, result: outcome.early } : response
     if (outcome.failed || response.error.code !== CODES.internalError) return response
     // Our handlers did not run, so this is the SDK rejecting the shape of the params, in the words of its parser.

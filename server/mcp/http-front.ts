@@ -141,7 +141,8 @@ async function answerModern(
           subscriptions: undefined,
           gone: goneOf(exchange),
         })
-  channel.finish(statusOf(plain), stampModern(method, plain))
+  if (plain === undefined) channel.abandon()
+  else channel.finish(statusOf(plain), stampModern(method, plain))
 }
 
 async function answerLegacy(
@@ -168,6 +169,7 @@ async function answerLegacy(
     clientCapabilities: session?.clientCapabilities ?? {},
     subscriptions: session && legacy.subscriptionsOf(session),
   })
+  if (response === undefined) return channel.abandon()
   const opened =
     message.method === 'initialize' ? await legacy.open(caller.identity, message, response) : undefined
   channel.finish(200, response, opened ? { 'mcp-session-id': opened } : {})

@@ -34,6 +34,12 @@ export class HttpReply implements Channel {
     }
   }
 
+  /** Ends without an answer: the client has cancelled its request and wants none. */
+  abandon(): void {
+    if (this.#stream) this.#stream.end()
+    else if (!this.#res.destroyed) this.#res.writeHead(202).end()
+  }
+
   #upgrade(): EventStream {
     const stream = new EventStream(this.#res)
     const heart = setInterval(() => stream.beat(), HEARTBEAT_MS)

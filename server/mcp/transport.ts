@@ -18,7 +18,7 @@ export interface Channel {
 interface Pending {
   readonly id: RequestId
   readonly channel: Channel
-  readonly resolve: (response: JSONRPCResponse) => void
+  readonly resolve: (response: JSONRPCResponse | undefined) => void
 }
 
 /**
@@ -63,14 +63,14 @@ export class RequestTransport implements Transport {
 
   /**
    * @param gone Called with a function that gives the request up; to be run when nobody waits for the answer any more.
-   * @returns The answer, under the request's own id. Never, once the request was given up.
+   * @returns The answer, under the request's own id; `undefined` once the request was given up, which gets none.
    */
   request(
     request: JSONRPCRequest,
     extra: Readonly<Record<string, unknown>>,
     channel: Channel,
     gone: (abandon: () => void) => void,
-  ): Promise<JSONRPCResponse> {
+  ): Promise<JSONRPCResponse | undefined> {
     this.#lastId += 1
     const id = this.#lastId
     return new Promise((resolve) => {
@@ -107,7 +107,10 @@ export class RequestTransport implements Transport {
   }
 
   #abandon(id: RequestId): void {
-    if (!this.#pending.delete(id)) return
+    const pending = this.#pending.get(id)
+    if (pending === undefined) return
+    this.#pending.delete(id)
     this.onmessage?.({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } })
+    pending.resolve(undefined)
   }
 }
