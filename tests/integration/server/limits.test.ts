@@ -12,6 +12,7 @@ let door: Door
 let sql: Database
 let open: RequestLimits[]
 let now: number
+let lines: string[]
 let identity: Identity
 
 beforeAll(async () => {
@@ -28,6 +29,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   open = []
+  lines = []
   now = Date.UTC(2026, 5, 1, 12)
   identity = {
     ...{ keyId: randomUUID(), clientId: randomUUID(), clientName: 'desk', isOwner: false },
@@ -38,7 +40,7 @@ afterEach(() => Promise.all(open.map((limits) => limits.close())))
 
 /** As one process of the server has it. */
 function start(): RequestLimits {
-  const log = createLogger('error', { write: () => {} })
+  const log = createLogger('warn', { write: (line) => void lines.push(line) })
   const limits = createRequestLimits({ sql, log, now: () => now })
   open.push(limits)
   return limits
@@ -91,6 +93,7 @@ test('without the database the limit holds all the same, and is made up for afte
     expect(await passed(limits, 100)).toBe(59)
     const stranger = { ...identity, keyId: randomUUID() }
     expect(await limits.admit(stranger)).toEqual({ ok: true })
+    await expect.poll(() => lines.join(), { timeout: 6_000 }).toContain('request_counts_not_exchanged')
   } finally {
     await door.open()
   }

@@ -175,6 +175,7 @@ test('list_conversations: most recent first, with filters and a cursor', async (
   }
   const other = await addNumber(harness.db.sql, client)
   await addGrant(harness.db.sql, client, other)
+  await expect.poll(() => call(harness, token, 'list_numbers').then(JSON.stringify)).toContain(other.waId)
   const people: string[] = []
   for (let n = 0; n < 5; n += 1) {
     const id = await addContact(harness.db.sql, other, { name: `Person ${n}`, inWindow: n % 2 === 0 })
