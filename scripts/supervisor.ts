@@ -32,6 +32,8 @@ async function start(): Promise<void> {
   // On every start: cheap when there is nothing to do, and right after a restore or a rotated password.
   await run`docker ${COMPOSE} run --rm --no-deps -T migrate`
   await run`docker ${COMPOSE} up --detach --wait --wait-timeout 120 --remove-orphans ${SERVICES}`
+  // What a profile adds. Rows wait in the outbox without it, so it must not keep the stack down.
+  await run`docker ${COMPOSE} up --detach`.nothrow()
 }
 
 async function servicesDown(): Promise<string[]> {

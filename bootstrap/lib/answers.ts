@@ -24,8 +24,16 @@ export const answersSchema = z.strictObject({
   graph_url: z
     .url({ protocol: /^https?$/, error: "the address of a stand-in for Meta's Graph API" })
     .optional(),
+  /** true: jobs are run by an Inngest server on this host instead of by the app itself. */
+  inngest: z.boolean('true or false').optional(),
   images: z.strictObject(
-    { app: image, postgres: image.optional(), nginx: image.optional() },
+    {
+      app: image,
+      postgres: image.optional(),
+      nginx: image.optional(),
+      inngest: image.optional(),
+      valkey: image.optional(),
+    },
     { error: (issue) => (issue.input === undefined ? `app: ${IMAGE_SHAPE}` : undefined) },
   ),
 })

@@ -15,12 +15,19 @@ export async function nginxConfiguration({ root, answers }: Context): Promise<st
 
 /** What the compose file takes from this host. What is not named keeps the compose file's own default. */
 export async function stackVariables(context: Context): Promise<Record<string, string>> {
-  const { domain, images, graph_url } = context.answers
+  const { domain, images, graph_url, inngest } = context.answers
   const named: Partial<Record<string, string>> = {
     WA_IMAGE_APP: images.app,
     WA_IMAGE_POSTGRES: images.postgres,
     WA_IMAGE_NGINX: images.nginx,
+    WA_IMAGE_INNGEST: images.inngest,
+    WA_IMAGE_VALKEY: images.valkey,
     WA_GRAPH_URL: graph_url,
+    ...(inngest && {
+      COMPOSE_PROFILES: 'inngest',
+      WA_INNGEST_BASE_URL: 'http://inngest:8288',
+      WA_INNGEST_SERVE_ORIGIN: 'http://app:3000',
+    }),
   }
   const revision = createHash('sha256')
     .update(await nginxConfiguration(context))
