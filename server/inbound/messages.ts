@@ -23,6 +23,8 @@ export async function onlyNew(
 export interface Addressed {
   readonly message: MessageItem
   readonly contact: Contact
+  /** Of the request that brought it. */
+  readonly requestId: string | null
 }
 
 /** Writes new messages in their order, with a row and a download for each file. Call it after the contacts are saved. */
@@ -30,7 +32,6 @@ export async function insertMessages(
   sql: Transaction,
   number: PhoneNumber,
   addressed: readonly Addressed[],
-  requestId: string | null,
 ): Promise<void> {
   if (addressed.length === 0) return
   const media = await insertMedia(
@@ -38,7 +39,7 @@ export async function insertMessages(
     number,
     addressed.map(({ message }) => message),
   )
-  const rows = addressed.map(({ message, contact }, n) => ({
+  const rows = addressed.map(({ message, contact, requestId }, n) => ({
     n,
     contact_id: current(contact).id,
     direction: message.direction,
@@ -51,16 +52,17 @@ export async function insertMessages(
     status: message.direction === 'inbound' ? 'received' : 'sent',
     at: message.at,
     media_id: media.get(message.wamid) ?? null,
+    request_id: requestId,
   }))
   // Ordered, because the cursor of readers goes by the order in which these rows are made.
   await sql`
     insert into messages (phone_number_id, client_id, contact_id, direction, message_type, body, payload, raw, wa_message_id,
       reply_to_wamid, media_object_id, status, wa_timestamp, request_id)
     select ${number.id}::uuid, ${number.clientId}::uuid, contact_id, direction, message_type, body, payload, raw, wamid,
-      reply_to, media_id, status, at, ${requestId}::text
+      reply_to, media_id, status, at, request_id
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as m(n int, contact_id uuid, direction text,
       message_type text, body text, payload jsonb, raw jsonb, wamid text, reply_to text, status text, at timestamptz,
-      media_id uuid)
+      media_id uuid, request_id text)
     order by n`
 }
 

@@ -14,30 +14,31 @@ const ORDER = '{queued,sending,unknown,held,accepted,sent,failed,delivered,read,
  * Writes what Meta reported and moves the messages it is about forward. A report is matched by wamid or, where we never learnt
  * it, by `biz_opaque_callback_data`; one that matches nothing is kept until {@link adoptParkedStatuses}.
  *
- * @returns how many reports were new, and how many of them match no message yet.
+ * @returns which reports were new, and which of those match no message yet.
  */
 export async function storeStatuses(
   sql: Transaction,
   numberId: string,
   statuses: readonly StatusItem[],
-): Promise<{ added: number; parked: number }> {
-  if (statuses.length === 0) return { added: 0, parked: 0 }
-  const rows = statuses.map(({ wamid, status, recipient, callback, at, error, pricing }, n) => ({
-    n,
-    wamid,
-    status,
-    recipient,
-    callback,
-    message_id: callback !== null && UUID.test(callback) ? callback : null,
-    at,
-    error,
-    pricing,
-  }))
+): Promise<{ added: ReadonlySet<StatusItem>; parked: ReadonlySet<StatusItem> }> {
+  if (statuses.length === 0) return { added: new Set(), parked: new Set() }
   // One statement may meet each row of the table once.
-  const distinct = new Map(
-    rows.toReversed().map((row) => [`${row.wamid}\n${row.status}\n${row.recipient}`, row]),
-  )
-  const stored = await sql<{ messageId: string | null }[]>`
+  const distinct = new Map(statuses.toReversed().map((status) => [keyOf(status), status]))
+  const isFirst = (status: StatusItem) => distinct.get(keyOf(status)) === status
+  const rows = statuses
+    .filter(isFirst)
+    .map(({ wamid, status, recipient, callback, at, error, pricing }, n) => ({
+      n,
+      wamid,
+      status,
+      recipient,
+      callback,
+      message_id: callback !== null && UUID.test(callback) ? callback : null,
+      at,
+      error,
+      pricing,
+    }))
+  const stored = await sql<(Key & { messageId: string | null })[]>`
     insert into message_statuses as s
       (phone_number_id, message_id, wa_message_id, status, recipient, callback, wa_timestamp, error, pricing)
     select ${numberId}::uuid,
@@ -46,15 +47,25 @@ export async function storeStatuses(
         (select id from messages where phone_number_id = ${numberId} and wa_message_id = r.wamid),
         (select id from messages where id = r.message_id and phone_number_id = ${numberId} and direction = 'outbound')),
       r.wamid, r.status, r.recipient, r.callback, r.at, r.error, r.pricing
-    from jsonb_to_recordset(${JSON.stringify([...distinct.values()])}::text::jsonb) as r(n int, wamid text, status text,
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as r(n int, wamid text, status text,
       recipient text, callback text, message_id uuid, at timestamptz, error jsonb, pricing jsonb)
     order by r.n
     on conflict (phone_number_id, wa_message_id, status, recipient)
       do update set message_id = excluded.message_id where s.message_id is null and excluded.message_id is not null
-    returning message_id as "messageId"`
-  const matched = stored.flatMap(({ messageId }) => messageId ?? [])
-  await settle(sql, matched)
-  return { added: stored.length, parked: stored.length - matched.length }
+    returning wa_message_id as wamid, status, recipient, message_id as "messageId"`
+  await settle(
+    sql,
+    stored.flatMap(({ messageId }) => messageId ?? []),
+  )
+  const items = (keys: readonly Key[]) => new Set(keys.flatMap((key) => distinct.get(keyOf(key)) ?? []))
+  return { added: items(stored), parked: items(stored.filter(({ messageId }) => messageId === null)) }
+}
+
+/** What makes a report unique at a number. */
+type Key = Pick<StatusItem, 'wamid' | 'status' | 'recipient'>
+
+function keyOf({ wamid, status, recipient }: Key): string {
+  return `${wamid}\n${status}\n${recipient}`
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Updates {
   readonly messages: readonly MessageItem[]
   readonly statuses: readonly StatusItem[]
   readonly preferences: readonly PreferenceItem[]
+  /** Of the request that brought it. */
+  readonly requestId: string | null
 }
 
 /** How much of it was new. */
@@ -27,30 +29,52 @@ export interface Stored {
 /** The customer service window. Source: Meta, Pricing > "customer service windows". */
 const WINDOW_MS = 24 * 3_600_000
 
-/** Everything one delivery brings for one number, in one transaction. A second time it changes nothing. */
+/**
+ * Everything some deliveries bring for one number, in one transaction. A second time it changes nothing.
+ *
+ * @param deliveries In the order they came.
+ * @returns what each of them brought.
+ */
 export async function storeUpdates(
   sql: Database,
   number: PhoneNumber,
-  updates: Updates,
-  requestId: string | null,
-): Promise<Stored> {
-  const work = async (tx: Transaction): Promise<Stored> => {
+  deliveries: readonly Updates[],
+): Promise<readonly Stored[]> {
+  const messages = deliveries.flatMap((delivery) => delivery.messages)
+  const statuses = deliveries.flatMap((delivery) => delivery.statuses)
+  const preferences = deliveries.flatMap((delivery) => delivery.preferences)
+  const requestIds = new Map(
+    deliveries.flatMap(({ messages, requestId }) => messages.map((message) => [message, requestId])),
+  )
+  const work = async (tx: Transaction): Promise<readonly Stored[]> => {
     // Sent together, run in this order: each look sees what was committed before the lock was ours.
     const [, fresh, directory] = await Promise.all([
       lockNumber(tx, number.id),
-      onlyNew(tx, number.id, updates.messages),
-      loadContacts(tx, number.id, peopleOf(updates)),
+      onlyNew(tx, number.id, messages),
+      loadContacts(tx, number.id, peopleOf({ messages, statuses, preferences })),
     ])
-    const addressed = fresh.map((message) => ({ message, contact: meetSender(directory, message) }))
-    for (const { person } of updates.statuses) directory.learn(person)
-    for (const preference of updates.preferences) noteChoice(directory, preference)
+    const addressed = fresh.map((message) => ({
+      message,
+      contact: meetSender(directory, message),
+      requestId: requestIds.get(message) ?? null,
+    }))
+    for (const { person } of statuses) directory.learn(person)
+    for (const preference of preferences) noteChoice(directory, preference)
     await saveContacts(tx, number.id, directory)
-    await insertMessages(tx, number, addressed, requestId)
-    const { added, parked } = await storeStatuses(tx, number.id, updates.statuses)
-    const duplicates = updates.messages.length - fresh.length + updates.statuses.length - added
-    return { messages: fresh.length, duplicates, statuses: added, parked }
+    await insertMessages(tx, number, addressed)
+    const { added, parked } = await storeStatuses(tx, number.id, statuses)
+    const kept = new Set(fresh)
+    return deliveries.map((delivery) => {
+      const counts = {
+        messages: delivery.messages.filter((message) => kept.has(message)).length,
+        statuses: delivery.statuses.filter((status) => added.has(status)).length,
+        parked: delivery.statuses.filter((status) => parked.has(status)).length,
+      }
+      const all = delivery.messages.length + delivery.statuses.length
+      return { ...counts, duplicates: all - counts.messages - counts.statuses }
+    })
   }
-  return (await sql.begin(work)) as Stored
+  return (await sql.begin(work)) as readonly Stored[]
 }
 
 function meetSender(directory: Directory, message: MessageItem): Contact {
@@ -72,7 +96,11 @@ function noteChoice(directory: Directory, { person, choice, at }: PreferenceItem
   else if (contact.optedOutAt !== null && contact.optedOutAt <= at) contact.optedOutAt = null
 }
 
-function peopleOf({ messages, statuses, preferences }: Updates): Pick<Person, 'bsuid' | 'waId'>[] {
+function peopleOf({
+  messages,
+  statuses,
+  preferences,
+}: Omit<Updates, 'requestId'>): Pick<Person, 'bsuid' | 'waId'>[] {
   return [
     ...messages.flatMap(({ person, identityChange }) =>
       identityChange ? [person, identityChange.before] : [person],

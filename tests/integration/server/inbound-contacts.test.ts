@@ -49,7 +49,7 @@ async function store(body: Record<string, unknown>): Promise<void> {
     statuses: items.filter((item) => item.kind === 'status'),
     preferences: [],
   }
-  await storeUpdates(harness.db.sql, row, updates, null)
+  await storeUpdates(harness.db.sql, row, [{ ...updates, requestId: null }])
 }
 
 /** Who there is, and what each of them said. */
