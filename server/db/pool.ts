@@ -1,5 +1,6 @@
 import postgres from 'postgres'
 import type { Secret } from '../../secrets/secret.ts'
+import { lingeringSocket } from './socket.ts'
 
 export type Database = postgres.Sql
 export type Transaction = postgres.TransactionSql
@@ -26,9 +27,12 @@ const STATEMENT_TIMEOUT_MS = 10_000
 /** A lazy pool: nothing is opened before the first query, and a lost connection is opened again by the next one. */
 export function connect(options: ConnectOptions): Database {
   const { url, role, password, max = 10, maxLifetime, onclose, onnotify } = options
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const port = Number(url.port || 5432)
   const settings = {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port || 5432),
+    host,
+    port,
+    socket: lingeringSocket(host, port),
     database: decodeURIComponent(url.pathname.slice(1)),
     username: role,
     password: () => password.reveal(),
