@@ -62,7 +62,8 @@ export async function checkBudgets(sql: Queryable, budgets: readonly Budget[]): 
 
 const NO_LIMIT = 2_147_483_647
 
-const WORDS = {
+/** How each limit is called once it is reached. */
+export const BUDGET_ERRORS = {
   key_day: { code: 'daily_limit_reached', what: 'messages this key may send per day' },
   grant_day: { code: 'grant_cap_reached', what: 'messages this client may send per day from this number' },
   number_month: { code: 'budget_reached', what: 'billable messages of this number per month' },
@@ -70,7 +71,7 @@ const WORDS = {
 
 function exhausted({ kind, limit, until }: Budget): ToolError {
   limitHits.inc({ limit: kind })
-  const { code, what } = WORDS[kind]
+  const { code, what } = BUDGET_ERRORS[kind]
   return new ToolError(`The ${limit} ${what} are used up.`, {
     code,
     category: 'limit',

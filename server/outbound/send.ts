@@ -39,10 +39,16 @@ function budgets({ identity, grant, draft }: SendRequest) {
 }
 
 /** Asked before anything is written: in the stateless era the call ends in the question, and comes again with the answer. */
-async function approval({ grant, draft, confirm }: SendRequest): Promise<'queued' | 'pending_approval'> {
+async function approval({ grant, to, draft, confirm }: SendRequest): Promise<'queued' | 'pending_approval'> {
   if (grant.sendPolicy !== 'approval') return 'queued'
   if (!grant.approveInClient) return 'pending_approval'
-  const answer = await confirm('Send this WhatsApp message?', { type: draft.type, text: draft.body })
+  const detail = {
+    from: grant.number.label,
+    to: Object.values(to).join(),
+    type: draft.type,
+    text: draft.body,
+  }
+  const answer = await confirm('Send this WhatsApp message?', detail)
   if (answer === 'yes') return 'queued'
   if (answer === 'unavailable') return 'pending_approval'
   throw new ToolError('The person at the client did not approve the message; nothing was sent.', {

@@ -86,10 +86,9 @@ async function takeHeader(
   mediaId: string,
   dryRun: boolean,
 ): Promise<string | undefined> {
-  const { number, verbs } = grantOf(context)
   const request = {
     clientId: context.identity.clientId,
-    numberId: number.id,
+    numberId: grantOf(context).number.id,
     kind,
     source: { media_id: mediaId },
     filename: undefined,

@@ -8,6 +8,7 @@ import { storeStatuses } from '../../../server/inbound/statuses.ts'
 import { emit } from '../../../server/jobs/emit.ts'
 import { type FakeGraph, startFakeGraph } from '../../fakes/graph/graph.ts'
 import { createDatabase, PASSWORDS, type TestDatabase } from '../database.ts'
+import { startDoor } from '../door.ts'
 import { addClient, addContact, addNumber, type TestNumber } from './fixtures.ts'
 
 /** A sender that is killed at every point between the request and Meta's answer. */
@@ -34,10 +35,10 @@ afterEach(async () => {
 })
 afterAll(() => db?.drop())
 
-function startWorker(): ChildProcess {
+function startWorker(database = db.url): ChildProcess {
   const worker = spawn(process.execPath, [join(import.meta.dirname, 'send-worker.ts')], {
     env: {
-      DATABASE_URL: db.url.href,
+      DATABASE_URL: database.href,
       DATABASE_PASSWORD: PASSWORDS.app.reveal(),
       GRAPH_URL: graph.url.href,
       TOKEN: 'token',
@@ -144,6 +145,20 @@ test('D3.4 killed after Meta’s answer and before it was written down: Meta’s
   await db.sql.begin((tx) => storeStatuses(tx, number.id, [report]))
   expect(await statusOf(id)).toBe('delivered')
   expect(graph.sent).toHaveLength(1)
+})
+
+test('Postgres gone during the POST: accepted or an honest unknown, never a second send', async () => {
+  const door = await startDoor(db.url)
+  graph.behave({ slow: 500 }, 1)
+  const id = await request()
+  startWorker(door.url)
+  await expect.poll(posts, { timeout: 10_000 }).toBe(1)
+  await door.shut()
+  await expect.poll(() => graph.sent.length).toBe(1)
+  await door.open()
+  await expect.poll(() => statusOf(id), { timeout: 15_000 }).toMatch(/^(accepted|unknown)$/)
+  expect(posts()).toBe(1)
+  await door.shut()
 })
 
 /** Statements of the app that wait for a lock of ours. */
