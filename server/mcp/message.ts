@@ -1,4 +1,8 @@
-import type { JSONRPCRequest, JSONRPCResponse } from '@modelcontextprotocol/sdk/types.js'
+import {
+  isJSONRPCRequest,
+  type JSONRPCRequest,
+  type JSONRPCResponse,
+} from '@modelcontextprotocol/sdk/types.js'
 
 /** JSON-RPC 2.0 §5.1, and what MCP adds. */
 export const CODES = {
@@ -63,10 +67,13 @@ export function parseMessage(body: Buffer): Incoming {
     if (id === undefined || 'result' in message === 'error' in message) throw invalid()
     return { kind: 'response', message: message as unknown as JSONRPCResponse }
   }
-  if (typeof method !== 'string' || (params !== undefined && !isRecord(params))) throw invalid()
-  if (id === undefined) return { kind: 'notification', message: message as unknown as Notification }
-  if (typeof id !== 'string' && !Number.isSafeInteger(id)) throw invalid()
-  return { kind: 'request', message: message as unknown as JSONRPCRequest }
+  if (typeof method !== 'string' || 'result' in message || 'error' in message) throw invalid()
+  if (params !== undefined && !isRecord(params)) throw invalid()
+  if (id === undefined) return { kind: 'notification', message: { method, ...(params && { params }) } }
+  const request = { jsonrpc: '2.0', id, method, ...(params && { params }) }
+  // The SDK drops what it does not take for a request, without a word; whoever sent it would wait in vain.
+  if (!isJSONRPCRequest(request)) throw invalid()
+  return { kind: 'request', message: request }
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

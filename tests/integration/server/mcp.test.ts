@@ -92,6 +92,13 @@ describe('a malformed message gets the right status and no stack', () => {
     ['an id that is an object', { jsonrpc: '2.0', id: {}, method: 'ping' }, 400, -32600],
     ['an id that is null', { jsonrpc: '2.0', id: null, method: 'ping' }, 400, -32600],
     ['params that are a list', { jsonrpc: '2.0', id: 1, method: 'ping', params: [] }, 400, -32600],
+    ['a request that is an answer too', { jsonrpc: '2.0', id: 1, method: 'ping', result: {} }, 400, -32600],
+    [
+      'a progress token that is a list',
+      { jsonrpc: '2.0', id: 1, method: 'ping', params: { _meta: { progressToken: [] } } },
+      400,
+      -32600,
+    ],
     ['an unknown method', { jsonrpc: '2.0', id: 1, method: 'no/such' }, 200, -32601],
     ['a call without a name', { jsonrpc: '2.0', id: 1, method: 'tools/call', params: {} }, 200, -32602],
     ['an unknown tool', { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'x' } }, 200, -32602],
