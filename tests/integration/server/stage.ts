@@ -67,7 +67,12 @@ export async function say(
   key: string,
   o: { dryRun?: boolean } = {},
 ): Promise<Said> {
-  const args = { to: contact, body: `text of ${key}`, idempotency_key: key, ...(o.dryRun && { dry_run: true }) }
+  const args = {
+    to: contact,
+    body: `text of ${key}`,
+    idempotency_key: key,
+    ...(o.dryRun && { dry_run: true }),
+  }
   const { structuredContent } = await callTool({ origin }, token, 'send_message', args)
   const { error, message_id, state } = structuredContent as {
     error?: CallError

@@ -1,11 +1,11 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** Burns by one with every chunk that passes a tap. The chunk at which it is burnt up does not pass, nor does any after it. */
+/** Burns by one with every answer that passes a tap. The answer with which it is burnt up does not pass, nor does anything after. */
 export class Fuse {
   #left = Number.POSITIVE_INFINITY
   #blow: () => void = () => {}
 
-  /** `blow` is called in place of the n-th chunk from now. */
+  /** `blow` is called in place of the n-th answer from now. */
   light(n: number, blow: () => void): void {
     this.#left = n
     this.#blow = blow
@@ -20,14 +20,13 @@ export class Fuse {
     this.#left = Number.POSITIVE_INFINITY
   }
 
-  passes(): boolean {
+  burn(): void {
     this.#left -= 1
     if (this.#left === 0) this.#blow()
-    return this.#left > 0
   }
 }
 
-/** A wire between the server and a neighbour of its. */
+/** A wire between the server and one of its neighbours. */
 export interface Tap {
   /** The neighbour's address through the tap. */
   readonly url: URL
@@ -35,17 +34,18 @@ export interface Tap {
 }
 
 /**
- * Taps the wire to `behind`. A chunk is what one side wrote at once, so for protocols of questions and answers all that the
- * server can wait for: the question lost, or done but the answer lost.
+ * Taps the wire to `behind`, which only speaks when it is asked. An answer is what comes at once. To cut before each answer is
+ * enough: what was done by then is what is done when the next question is cut off instead.
  */
 export async function startTap(behind: URL, fuse: Fuse): Promise<Tap> {
   const sockets = new Set<Socket>()
-  const pass = (from: Socket, to: Socket) => {
+  const pass = (from: Socket, to: Socket, isAnswer: boolean) => {
     sockets.add(from)
     from.setNoDelay(true)
     from.on('data', (chunk) => {
-      if (fuse.passes()) to.write(chunk)
-      else to.destroy()
+      if (isAnswer) fuse.burn()
+      if (fuse.isBurnt) to.destroy()
+      else to.write(chunk)
     })
     from.on('error', () => {})
     from.on('close', () => {
@@ -55,8 +55,8 @@ export async function startTap(behind: URL, fuse: Fuse): Promise<Tap> {
   }
   const server = createServer((near) => {
     const far = connect(Number(behind.port), behind.hostname)
-    pass(near, far)
-    pass(far, near)
+    pass(near, far, false)
+    pass(far, near, true)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = new URL(behind)
