@@ -13,7 +13,8 @@ const input = z
   .strictObject({
     phone_number_id: phoneNumberId.optional(),
     since: moment.optional().describe('Messages from this time on (by created_at); take it from next'),
-    since_id: uuid.optional().describe('With since: only what comes after this message; take it from next'),
+    // `next` of an empty page names no message.
+    since_id: uuid.nullish().describe('With since: only what comes after this message; take it from next'),
     latest: z.boolean().optional().describe('The newest messages; the default without since'),
     limit,
     direction,
@@ -24,7 +25,7 @@ const input = z
       .optional()
       .describe('Only this conversation: its id, the phone number as +E.164 or digits, or the user id'),
   })
-  .refine(({ since, since_id }) => since !== undefined || since_id === undefined, {
+  .refine(({ since, since_id }) => since !== undefined || !since_id, {
     path: ['since_id'],
     error: 'needs since',
   })

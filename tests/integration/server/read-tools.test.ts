@@ -100,6 +100,14 @@ describe('get_messages', () => {
     expect(nothing).toEqual({ messages: [], has_more: false, next })
   })
 
+  test('the next of a conversation without messages is a place to go on from', async () => {
+    const contact = await addContact(harness.db.sql, number)
+    const nothing = await call<Page>(harness, token, 'get_messages', { contact })
+    await inbound(contact, 'the first')
+    const page = await call<Page>(harness, token, 'get_messages', { ...nothing.next, contact })
+    expect(texts(page)).toEqual(['the first'])
+  })
+
   test('D2.7 a wamid, a bare date and a lone since_id are refused as a place to start', async () => {
     for (const [args, field] of [
       [{ since: 'wamid.HBgLMTU1NTAwMDIyMjI' }, 'since'],
