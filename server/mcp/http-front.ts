@@ -17,6 +17,7 @@ import { findLiveKeys } from './live-keys.ts'
 import { CODES, type Incoming, type JSONRPCRequest, parseMessage, RpcError } from './message.ts'
 import { checkModern, discover, isModern, stampModern, statusOf } from './modern.ts'
 import { Sessions } from './sessions.ts'
+import { StaticAnswers } from './static-answers.ts'
 import { Streams } from './streams.ts'
 import type { Surface } from './surface.ts'
 import { Updates } from './updates.ts'
@@ -69,13 +70,15 @@ export function createHttpFront(o: HttpFrontOptions): McpEndpoint {
   const checkKeys = () =>
     streams.checkKeys().catch((err: unknown) => log.warn({ err }, 'stream_keys_not_checked'))
   const stopListening = listener.on('auth_changed', { onNotice: checkKeys })
+  const answers = new StaticAnswers(surface)
   let draining = false
 
   const handler: Handler = async (exchange) => {
     const identity = await o.gate(exchange)
     if (draining) throw new HttpError(503, 'stopping', { 'retry-after': '5' })
     const { method } = exchange.req
-    if (method === 'POST') await answerPost({ engine, surface, streams, updates, legacy }, exchange, identity)
+    if (method === 'POST')
+      await answerPost({ engine, answers, surface, streams, updates, legacy }, exchange, identity)
     else if (method === 'GET') await legacy.stream(exchange, identity)
     else if (method === 'DELETE') await legacy.end(exchange, identity)
     else throw new HttpError(405, 'method_not_allowed', { allow: 'GET, POST, DELETE' })
@@ -94,6 +97,7 @@ export function createHttpFront(o: HttpFrontOptions): McpEndpoint {
 
 interface Rooms {
   readonly engine: Engine
+  readonly answers: StaticAnswers
   readonly surface: Surface
   readonly streams: Streams
   readonly updates: Updates
@@ -130,6 +134,8 @@ async function answerModern(
   const known = checkModern(message, req.headers, SUPPORTED_PROTOCOL_VERSIONS)
   if (method === 'subscriptions/listen') return await listen(rooms, message, caller, exchange)
   const channel = new HttpReply(req, res)
+  const encoded = rooms.answers.find(message, 'stateless')
+  if (encoded) return channel.finishEncoded(encoded)
   const plain =
     method === 'server/discover'
       ? discover(message, rooms.surface, SUPPORTED_PROTOCOL_VERSIONS)
@@ -164,6 +170,8 @@ async function answerLegacy(
   if (session && message.method === 'initialize')
     throw new RpcError(400, CODES.invalidRequest, 'This session is initialized already')
   const channel = new HttpReply(req, res, session?.id)
+  const encoded = rooms.answers.find(message, 'handshake')
+  if (encoded) return channel.finishEncoded(encoded)
   const response = await engine.answer({
     ...{ message, caller, channel, gone: goneOf(exchange), retry: undefined },
     clientCapabilities: session?.clientCapabilities ?? {},

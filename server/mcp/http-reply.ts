@@ -34,6 +34,16 @@ export class HttpReply implements Channel {
     }
   }
 
+  /** @param body JSON, encoded already. */
+  finishEncoded(body: Buffer): void {
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': body.length,
+      'cache-control': 'no-store',
+    }
+    if (!this.#res.destroyed) this.#res.writeHead(200, headers).end(body)
+  }
+
   /** Ends without an answer: the client has cancelled its request and wants none. */
   abandon(): void {
     if (this.#stream) this.#stream.end()
