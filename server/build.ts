@@ -13,7 +13,8 @@ const outdir = resolve(process.argv[2] ?? `${root}dist`)
 
 /**
  * What packages load and we never use: the SDK's validator for answers to questions a server asks its client (we ask none and
- * hand it a stand-in), and pino's worker threads (we write to standard output ourselves). Both cost size and start time.
+ * hand it a stand-in), pino's worker threads (we write to standard output ourselves), and of prom-client the metrics that come by
+ * themselves, of several processes, or for a gateway. All cost size and start time.
  */
 const withoutUnused: Plugin = {
   name: 'without-unused',
@@ -22,6 +23,12 @@ const withoutUnused: Plugin = {
     onResolve({ filter: /^\.\/(lib\/)?transport$/ }, ({ importer }) =>
       importer.includes('/node_modules/pino/') ? { path: 'transport', namespace: 'unused' } : undefined,
     )
+    onResolve({ filter: /^\.\/lib\/(summary|pushgateway|defaultMetrics|cluster)$/ }, ({ importer }) =>
+      importer.endsWith('/node_modules/prom-client/index.js')
+        ? { path: 'prom-client', namespace: 'unused' }
+        : undefined,
+    )
+    onLoad({ filter: /^prom-client$/, namespace: 'unused' }, () => ({ contents: 'module.exports = {}' }))
     onLoad({ filter: /^ajv$/, namespace: 'unused' }, () => ({
       contents: 'export class AjvJsonSchemaValidator {}',
     }))

@@ -1,14 +1,10 @@
-import { createAudit } from './audit/writer.ts'
 import { createGrants } from './auth/grants.ts'
 import type { AppConfig } from './config/env.ts'
-import { Listener } from './db/listener.ts'
-import { connect } from './db/pool.ts'
+import { createGround } from './ground.ts'
 import { createInboundJobs } from './inbound/service.ts'
 import type { Logger } from './log.ts'
 import { createMediaService } from './media/service.ts'
 import { createGraph } from './meta/client.ts'
-import { Numbers } from './numbers/numbers.ts'
-import { Vault } from './numbers/vault.ts'
 import { createOutboundService } from './outbound/service.ts'
 import { allTools } from './tools/all.ts'
 import { createDispatcher } from './tools/dispatch.ts'
@@ -16,13 +12,9 @@ import { createDispatcher } from './tools/dispatch.ts'
 /** What every way to run the server is made of, whether clients come by HTTP or by stdio. */
 export type Core = ReturnType<typeof createCore>
 
-/** Puts the subjects together. Opens no connection before something asks the database. */
-export function createCore(config: AppConfig, log: Logger) {
-  const database = { url: config.databaseUrl, role: 'wa_app', password: config.databasePassword } as const
-  const sql = connect(database)
-  const listener = new Listener(database)
-  const audit = createAudit({ sql, log })
-  const numbers = new Numbers({ sql, listener, vault: new Vault(config.secretsDir, config.secretOverrides) })
+/** Puts the subjects together. */
+export function createCore(config: AppConfig, log: Logger, ground = createGround(config, log)) {
+  const { sql, listener, audit, numbers } = ground
   const grants = createGrants({ sql, numbers, listener })
   const graph = createGraph({
     baseUrl: config.graphUrl,
@@ -38,11 +30,5 @@ export function createCore(config: AppConfig, log: Logger) {
   const jobs = [...createInboundJobs({ sql, numbers, audit, log }), ...sending.jobs, ...files.jobs]
   const tools = allTools({ sql, numbers, listener, graph, outbound: sending.outbound, media: files.media })
   const dispatcher = createDispatcher({ sql, tools, grants, audit, defaultPhoneNumberId, log })
-  return {
-    ...{ database, sql, listener, audit, numbers, grants, files, jobs, dispatcher },
-    close: async () => {
-      await audit.close()
-      await Promise.all([listener.close(), sql.end({ timeout: 1 })])
-    },
-  }
+  return { ...ground, ...{ grants, files, jobs, dispatcher } }
 }

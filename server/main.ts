@@ -1,4 +1,3 @@
-import { adminOverview, groupHelp, isAdminGroup, runAdmin } from './admin/cli.ts'
 import { AdminError, UsageError } from './admin/report.ts'
 import {
   ConfigError,
@@ -7,13 +6,11 @@ import {
   loadListenAddress,
   loadMigrateConfig,
 } from './config/env.ts'
-import { migrate } from './db/migrate.ts'
 import { healthcheck } from './healthcheck.ts'
 import { createLogger, type Logger } from './log.ts'
-import { serve } from './serve.ts'
 import { VERSION } from './version.ts'
 
-const USAGE = `whatsapp-mcp ${VERSION}
+const usage = (adminOverview: string) => `whatsapp-mcp ${VERSION}
 
 Usage: server [COMMAND]
 
@@ -23,27 +20,35 @@ Usage: server [COMMAND]
   healthcheck   exit 0 when the server on this machine is healthy
 
 For the operator; GROUP --help shows the options:
-${adminOverview()}
+${adminOverview}
 
 Settings come from the environment, secrets from files in SECRETS_DIR; see docs/components/server.md.
 `
 
+/** Each is loaded when it is asked for: a server that starts reads nothing of the others. */
+const COMMANDS = new Map([
+  ['serve', runServer],
+  ['stdio', runStdio],
+  ['migrate', runMigrations],
+  ['healthcheck', async () => ((await healthcheck(loadListenAddress())) ? 0 : 1)],
+])
+
 async function main(args: readonly string[]): Promise<number> {
   const command = args[0] ?? 'serve'
+  const run = COMMANDS.get(command)
+  if (run && args.length <= 1) return await run()
+  const { adminOverview, groupHelp, isAdminGroup } = await import('./admin/cli.ts')
   if (args.includes('--help') || args.includes('-h') || command === 'help') {
-    process.stdout.write(isAdminGroup(command) ? groupHelp(command) : USAGE)
+    process.stdout.write(isAdminGroup(command) ? groupHelp(command) : usage(adminOverview()))
     return 0
   }
   if (isAdminGroup(command)) return await admin(args)
-  if (args.length > 1) throw new UsageError(`${command} takes no arguments.\n\n${USAGE}`)
-  if (command === 'serve') return await runServer()
-  if (command === 'stdio') return await runStdio()
-  if (command === 'migrate') return await runMigrations()
-  if (command === 'healthcheck') return (await healthcheck(loadListenAddress())) ? 0 : 1
-  throw new UsageError(`There is no command ${JSON.stringify(command)}.\n\n${USAGE}`)
+  const problem = run ? `${command} takes no arguments.` : `There is no command ${JSON.stringify(command)}.`
+  throw new UsageError(`${problem}\n\n${usage(adminOverview())}`)
 }
 
 async function admin(args: readonly string[]): Promise<number> {
+  const { runAdmin } = await import('./admin/cli.ts')
   const report = await runAdmin(args, loadAdminConfig)
   if (report.aside) process.stderr.write(`${report.aside}\n`)
   process.stdout.write(`${report.json ? JSON.stringify(report.data) : report.text}\n`)
@@ -52,6 +57,7 @@ async function admin(args: readonly string[]): Promise<number> {
 
 async function runMigrations(): Promise<number> {
   const config = loadMigrateConfig()
+  const { migrate } = await import('./db/migrate.ts')
   const applied = await migrate(config)
   createLogger(config.logLevel).info({ applied }, 'migrated')
   return 0
@@ -65,6 +71,7 @@ async function runServer(): Promise<number> {
   const signal = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT']) process.once(name, resolve)
   })
+  const { serve } = await import('./serve.ts')
   const server = await serve(config, log)
   log.info({ signal: await signal }, 'stopping')
   await server.stop()

@@ -1,21 +1,15 @@
 import type { AddressInfo } from 'node:net'
-import { Authenticator } from './auth/authenticator.ts'
-import { KeyCache } from './auth/key-cache.ts'
-import { LastUsed } from './auth/last-used.ts'
-import { createRequestLimits } from './auth/limits.ts'
 import type { AppConfig } from './config/env.ts'
-import { createCore } from './core.ts'
+import { connect } from './db/pool.ts'
+import { createGround } from './ground.ts'
 import { createHealth, livez } from './health/health.ts'
 import { createFront } from './http/front.ts'
-import { createCrons } from './jobs/crons.ts'
-import { startEmbeddedRunner } from './jobs/embedded.ts'
-import { startInngest } from './jobs/inngest.ts'
+import { type Handler, HttpError } from './http/reply.ts'
 import type { Logger } from './log.ts'
-import type { McpEndpoint } from './mcp/endpoint.ts'
-import { serveMetrics } from './metrics/serve.ts'
 import { VERSION } from './version.ts'
 import { createReceiveHandler } from './webhook/receive.ts'
 import { createSubscribeHandler } from './webhook/subscribe.ts'
+import type { Work } from './work.ts'
 
 /** A running server. */
 export interface RunningServer {
@@ -28,78 +22,62 @@ const STOP_DEADLINE_MS = 5_000
 
 /** Starts listening at once, with or without the database: without it, `/health` and whatever needs it answer 503. */
 export async function serve(config: AppConfig, log: Logger): Promise<RunningServer> {
-  const core = createCore(config, log)
-  const { database, sql, listener, audit, numbers, grants, files, dispatcher, jobs } = core
-  const lastUsed = new LastUsed(sql, log)
-  const limits = createRequestLimits({ sql, log })
+  const ground = createGround(config, log)
+  const { database, numbers, audit } = ground
+  // Connections of its own, so that nothing else we do keeps Meta waiting for one.
+  const intake = connect(database)
   const health = createHealth(database)
-  const { pepper, previousPepper, publicUrl } = config
-  const cache = new KeyCache(listener)
-  const authenticator = new Authenticator({ sql, pepper, previousPepper, cache })
-  const { mediaRoot, auditDir, retention } = config
-  const crons = createCrons({ sql, mediaRoot, auditDir, retention })
-  let mcp: Promise<McpEndpoint> | undefined
-  const loadMcp = () => {
-    mcp ??= import('./mcp/endpoint.ts').then(({ createMcpEndpoint }) =>
-      createMcpEndpoint({
-        authenticator,
-        limits,
-        lastUsed,
-        dispatcher,
-        grants,
-        numbers,
-        listener,
-        audit,
-        sql,
-        publicUrl,
-        stateSecret: pepper,
-        log,
-      }),
-    )
-    return mcp
+
+  let work: Promise<Work> | undefined
+  const load = () => {
+    work ??= import('./work.ts').then(({ startWork }) => startWork(config, log, ground))
+    return work
   }
-  const inngest = config.inngest
-    ? startInngest({ config: config.inngest, sql, listener, jobs, crons, log })
-    : undefined
-  const runner = inngest ?? startEmbeddedRunner({ sql, listener, jobs, crons, log })
+  const late =
+    (choose: (work: Work) => Handler | undefined): Handler =>
+    async (exchange) => {
+      const handler = choose(await load())
+      if (handler === undefined) throw new HttpError(404, 'not_found')
+      await handler(exchange)
+    }
+  const media = late((work) => work.media)
   const server = createFront(
     {
       '/livez': { GET: livez },
       '/health': { GET: health.handler },
       '/webhook/meta': {
         GET: createSubscribeHandler({ numbers, log }),
-        POST: createReceiveHandler({ sql, numbers, audit, log }),
+        POST: createReceiveHandler({ sql: intake, numbers, audit, log }),
       },
-      '/mcp': { '*': async (exchange) => (await loadMcp()).handler(exchange) },
-      '/media/': { GET: files.handler, HEAD: files.handler },
-      ...(inngest && { '/api/inngest': { '*': inngest.handler } }),
+      '/mcp': { '*': late((work) => work.mcp) },
+      '/media/': { GET: media, HEAD: media },
+      '/api/inngest': { '*': late((work) => work.inngest) },
     },
     log,
   )
-  const metrics = config.metrics && (await serveMetrics({ ...config.metrics, sql, numbers, log }))
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(config.port, config.bind, resolve)
   })
   const { port } = server.address() as AddressInfo
   log.info({ bind: config.bind, port, version: VERSION }, 'listening')
-  // Only now: the SDK builds hundreds of schemas, and Meta need not wait for that.
-  setImmediate(loadMcp)
+  // Only now: the tools and the SDK build hundreds of schemas, and Meta need not wait for that.
+  const { drain, stop } = await load()
 
   return {
     port,
     stop: async () => {
       const closed = new Promise((resolve) => server.close(resolve))
       // A kept-alive connection only counts as idle once its request is done, so one look would not be enough.
-      if (mcp) await (await mcp).drain()
+      await drain()
       const idle = setInterval(() => server.closeIdleConnections(), 50)
       const deadline = setTimeout(() => server.closeAllConnections(), STOP_DEADLINE_MS)
       await closed
       clearInterval(idle)
       clearTimeout(deadline)
-      await runner.stop(STOP_DEADLINE_MS)
-      await Promise.all([lastUsed.close(), limits.close(), metrics?.close(), health.close()])
-      await core.close()
+      await stop(STOP_DEADLINE_MS)
+      await Promise.all([health.close(), intake.end({ timeout: 1 })])
+      await ground.close()
       log.info('stopped')
     },
   }
