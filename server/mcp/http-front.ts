@@ -57,7 +57,7 @@ export function createHttpFront(o: HttpFrontOptions): McpEndpoint {
     mostPerKey: MOST_SESSIONS_PER_KEY,
     onEnd: (id) => streams.endSession(id),
   })
-  const legacy = createLegacy({ sessions, streams, updates })
+  const legacy = createLegacy({ sessions, streams, updates, log })
   const checkKeys = () =>
     streams.checkKeys().catch((err: unknown) => log.warn({ err }, 'stream_keys_not_checked'))
   const stopListening = listener.on('auth_changed', { onNotice: checkKeys })

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js'
 import type { Identity } from '../auth/identity.ts'
 import { type Exchange, HttpError } from '../http/reply.ts'
+import type { Logger } from '../log.ts'
 import type { RequestContext } from './context.ts'
 import { EventStream } from './event-stream.ts'
 import { acceptsStream } from './http-reply.ts'
@@ -28,8 +29,23 @@ export interface Legacy {
   subscriptionsOf(session: Session): RequestContext['subscriptions']
 }
 
-export function createLegacy(o: { sessions: Sessions; streams: Streams; updates: Updates }): Legacy {
-  const { sessions, streams, updates } = o
+export function createLegacy(o: {
+  sessions: Sessions
+  streams: Streams
+  updates: Updates
+  log: Logger
+}): Legacy {
+  const { sessions, streams, updates, log } = o
+
+  /** A session that cannot be looked up is not gone; the client shall come again. */
+  async function available<T>(query: Promise<T>): Promise<T> {
+    try {
+      return await query
+    } catch (err) {
+      log.error({ err }, 'sessions_unavailable')
+      throw new HttpError(503, 'unavailable', { 'retry-after': '5' })
+    }
+  }
 
   async function sessionOf(
     req: IncomingMessage,
@@ -37,7 +53,7 @@ export function createLegacy(o: { sessions: Sessions; streams: Streams; updates:
   ): Promise<Session | undefined> {
     const id = req.headers['mcp-session-id']
     if (typeof id !== 'string') return undefined
-    const session = await sessions.find(id)
+    const session = await available(sessions.find(id))
     if (session === undefined) throw new HttpError(404, 'session_not_found')
     if (session.keyId !== keyId || session.clientId !== clientId) {
       throw new HttpError(401, 'session_of_another_key', { 'www-authenticate': 'Bearer' })
@@ -62,11 +78,12 @@ export function createLegacy(o: { sessions: Sessions; streams: Streams; updates:
       if (!('result' in response)) return undefined
       const { clientInfo, capabilities } = request.params ?? {}
       const { name, version } = isRecord(clientInfo) ? clientInfo : {}
-      const session = await sessions.create(identity, {
+      const opening = sessions.create(identity, {
         protocolVersion: String(response.result.protocolVersion),
         clientCapabilities: isRecord(capabilities) ? capabilities : {},
         clientInfo: { name: String(name).slice(0, 200), version: String(version).slice(0, 200) },
       })
+      const session = await available(opening)
       return session.id
     },
     stream: async ({ req, res }, identity) => {
@@ -86,7 +103,7 @@ export function createLegacy(o: { sessions: Sessions; streams: Streams; updates:
     },
     end: async ({ req, res }, identity) => {
       const { id } = await require(req, identity)
-      await sessions.end(id)
+      await available(sessions.end(id))
       res.writeHead(204).end()
     },
     subscriptionsOf: (session) => ({
