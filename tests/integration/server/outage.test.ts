@@ -49,7 +49,7 @@ const wellAgain = async () => {
 
 beforeEach(wellAgain)
 
-test('Postgres gone: 503 everywhere it is needed, so that Meta repeats; then well again', async () => {
+test('D5.8 Postgres gone: 503 everywhere it is needed, so that Meta repeats; then well again', async () => {
   await door.shut()
   expect(await health()).toEqual(UNHEALTHY)
   // Keys are remembered until the listener hears that it hears nothing.
