@@ -82,38 +82,63 @@ const databaseUrl = z
   )
   .refine((url) => url.pathname.length > 1, 'must end with the name of the database, such as /wa_mcp')
 
-const listenSchema = z.object({ APP_BIND: bind.default('127.0.0.1'), APP_HTTP_PORT: port.default(3000) })
-const databaseSchema = z.object({ DATABASE_URL: databaseUrl, LOG_LEVEL: logLevel.default('info') })
 const directory = z.string().startsWith('/', { error: 'must be an absolute path' })
 const days = z.coerce.number({ error: 'must be a number of days' }).int().min(1).max(36_500)
 const plainUrl = z
   .url({ protocol: /^https?$/, error: 'must be an address, such as http://inngest:8288' })
   .transform((text) => new URL(text))
-const auditSchema = z.object({ AUDIT_DIR: directory.default('/var/lib/whatsapp-mcp/audit') })
+
+const listenSchema = z.object({
+  APP_BIND: bind.default('127.0.0.1').describe('Address to listen on; in the image `0.0.0.0`'),
+  APP_HTTP_PORT: port.default(3000).describe('Port to listen on; plain HTTP, behind the proxy'),
+})
+const databaseSchema = z.object({
+  DATABASE_URL: databaseUrl.describe('`postgres://host:port/wa_mcp`, without user and password'),
+  LOG_LEVEL: logLevel
+    .default('info')
+    .describe('`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`'),
+})
+const auditSchema = z.object({
+  AUDIT_DIR: directory
+    .default('/var/lib/whatsapp-mcp/audit')
+    .describe('Where closed segments of the audit log go'),
+})
 const adminSchema = z.object({ ...databaseSchema.shape, ...auditSchema.shape })
 const appSchema = z.object({
   ...listenSchema.shape,
   ...databaseSchema.shape,
   ...auditSchema.shape,
-  PUBLIC_URL: httpsUrl,
-  WA_GRAPH_URL: plainUrl.default(new URL('https://graph.facebook.com')),
+  PUBLIC_URL: httpsUrl.describe(
+    '`https://wa.example.org`: its host is what `Host` and `Origin` may say, and where links to files lead',
+  ),
+  WA_GRAPH_URL: plainUrl.default(new URL('https://graph.facebook.com')).describe("Meta's Graph API"),
   WA_GRAPH_API_VERSION: z
     .string()
     .regex(/^v\d{2,3}\.\d$/, { error: 'must be a version, such as v26.0' })
-    .default('v26.0'),
+    .default('v26.0')
+    .describe('Version of the Graph API, in every path'),
   WA_DEFAULT_PHONE_NUMBER_ID: z
     .string()
     .regex(/^\d{5,32}$/, { error: "must be Meta's id of the number: digits" })
-    .optional(),
-  MEDIA_ROOT: directory.default('/var/lib/whatsapp-mcp/media'),
-  AUDIT_DIR: directory.default('/var/lib/whatsapp-mcp/audit'),
-  MESSAGES_RETENTION_DAYS: days.default(365),
-  MEDIA_RETENTION_DAYS: days.default(365),
-  INNGEST_BASE_URL: plainUrl.optional(),
-  INNGEST_SERVE_ORIGIN: plainUrl.optional(),
-  METRICS_BIND: bind.default('127.0.0.1'),
-  METRICS_PORT: port.optional(),
+    .optional()
+    .describe("Meta's id of the number a tool works on where the caller may use several and names none"),
+  MEDIA_ROOT: directory.default('/var/lib/whatsapp-mcp/media').describe('Where files are stored'),
+  MESSAGES_RETENTION_DAYS: days
+    .default(365)
+    .describe('Days after which messages, statuses and deliveries are removed'),
+  MEDIA_RETENTION_DAYS: days.default(365).describe('Days after which files are removed'),
+  INNGEST_BASE_URL: plainUrl
+    .optional()
+    .describe('Inngest server that runs the jobs; without it the app runs them itself'),
+  INNGEST_SERVE_ORIGIN: plainUrl
+    .optional()
+    .describe('Where that Inngest server finds the app, by default `PUBLIC_URL`'),
+  METRICS_BIND: bind.default('127.0.0.1').describe('Address of `/metrics` and the detailed `/health`'),
+  METRICS_PORT: port.optional().describe('Their port, never to be published; without it they are not served'),
 })
+
+/** What `serve` reads from the environment beside its secrets; the other commands read some of it. For the reference. */
+export const SETTINGS: Readonly<Record<string, z.ZodType>> = appSchema.shape
 
 /**
  * Settings of `serve`. Every secret of the consumer `app` must be there, so that an incomplete host does not start.

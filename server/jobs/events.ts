@@ -5,16 +5,24 @@ import * as z from 'zod'
  * passes the events on.
  */
 export const EVENTS = {
-  /** A raw delivery of Meta's is stored (`webhook_events.id`). */
-  'wa/webhook.received': z.object({ eventId: z.number().int() }),
-  /** A row of `messages` is queued. */
-  'wa/message.send.requested': z.object({ messageId: z.uuid() }),
-  /** A row of `media_objects` waits for its bytes from Meta. */
-  'wa/media.download.requested': z.object({ mediaId: z.uuid() }),
-  /** Stored media must be with Meta before `messageId` can be sent. */
-  'wa/media.upload.requested': z.object({ mediaId: z.uuid(), messageId: z.uuid() }),
-  /** Templates of a business account changed, or somebody wants them fresh. */
-  'wa/templates.sync.requested': z.object({ wabaId: z.string() }),
+  'wa/webhook.received': z
+    .object({ eventId: z.number().int().describe('`webhook_events.id`') })
+    .describe('A delivery of Meta is stored, as it came'),
+  'wa/message.send.requested': z
+    .object({ messageId: z.uuid().describe('`messages.id`') })
+    .describe('A message is queued'),
+  'wa/media.download.requested': z
+    .object({ mediaId: z.uuid().describe('`media_objects.id`') })
+    .describe('A file waits for its bytes from Meta'),
+  'wa/media.upload.requested': z
+    .object({
+      mediaId: z.uuid().describe('`media_objects.id`'),
+      messageId: z.uuid().describe('`messages.id`'),
+    })
+    .describe('Meta must have a stored file before the message can be sent'),
+  'wa/templates.sync.requested': z
+    .object({ wabaId: z.string().describe("Meta's id of the business account") })
+    .describe('Templates of an account changed, or somebody wants them fresh'),
 } as const
 
 export type EventName = keyof typeof EVENTS

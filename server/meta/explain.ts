@@ -135,6 +135,9 @@ const FAMILIES: readonly [from: number, to: number, Explanation][] = [
   [133000, 133999, account('Something is wrong with the registration of the number.')],
 ]
 
+/** Codes with words of their own. For the reference. */
+export const META_CODES: readonly number[] = [...EXPLANATIONS.keys()]
+
 /** Meta's code in words; `null` stands for a call that got no answer of Meta's. */
 export function explainMetaError(code: number | null): Explanation {
   if (code === null || code < 0) return temporary('Meta could not be reached.')

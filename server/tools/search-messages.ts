@@ -31,9 +31,10 @@ export const searchMessages = tool({
     type: z
       .string()
       .regex(/^[a-z_]{1,40}$/, { error: 'must be a type of message, such as text or image' })
-      .optional(),
-    since: moment.optional(),
-    until: moment.optional(),
+      .optional()
+      .describe('Only of this type, such as text or image'),
+    since: moment.optional().describe('Only messages from this time on (by created_at)'),
+    until: moment.optional().describe('Only messages before this time (by created_at)'),
     limit,
     cursor,
     detail,

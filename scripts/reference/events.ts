@@ -1,0 +1,60 @@
+import * as z from 'zod'
+import { CHANNELS } from '../../server/db/listener.ts'
+import { createProcessMessage } from '../../server/inbound/process-message.ts'
+import { createCrons } from '../../server/jobs/crons.ts'
+import { EVENTS } from '../../server/jobs/events.ts'
+import type { Job } from '../../server/jobs/job.ts'
+import { createDownloadJob } from '../../server/media/download.ts'
+import { createUploadJob } from '../../server/media/upload.ts'
+import { createSendJob } from '../../server/outbound/send-job.ts'
+import { createTemplatesJob } from '../../server/outbound/templates-job.ts'
+import { fieldsOf, type JsonSchema } from './json-schema.ts'
+import { code, page, table } from './markdown.ts'
+
+/** Nothing is run, so nothing is needed. */
+const nothing = {} as never
+const JOBS: readonly Job[] = [
+  createProcessMessage(nothing),
+  createSendJob(nothing),
+  createDownloadJob(nothing),
+  createUploadJob(nothing),
+  createTemplatesJob(nothing),
+]
+
+export function eventsPage(): string {
+  const crons = createCrons({ sql: nothing, mediaRoot: '', auditDir: '', retention: nothing })
+  return page(
+    'Events and jobs',
+    'server/jobs',
+    'What the outbox carries: ids only. How they are run: [jobs](../components/jobs.md).',
+    '## Events',
+    table(
+      ['Event', 'Data', 'When'],
+      Object.entries(EVENTS).map(([name, schema]) => [code(name), dataOf(schema), schema.description ?? '']),
+    ),
+    '## Jobs',
+    'Limits are per key of the outbox row, which is the number where an event concerns one.',
+    table(
+      ['Job', 'On', 'Tries', 'At once per key'],
+      JOBS.map(({ id, event, retries, concurrency }) => [
+        code(id),
+        code(event),
+        String(retries + 1),
+        String(concurrency),
+      ]),
+    ),
+    '## By the clock (UTC)',
+    table(
+      ['Cron', 'Schedule'],
+      crons.map(({ id, schedule }) => [code(id), code(schedule)]),
+    ),
+    '## Notices between processes',
+    `Postgres channels every process listens to: ${CHANNELS.map(code).join(', ')}.`,
+  )
+}
+
+function dataOf(schema: z.ZodObject): string {
+  return fieldsOf(z.toJSONSchema(schema) as JsonSchema, [])
+    .map(({ path, meaning }) => `${code(path)}: ${meaning}`)
+    .join('; ')
+}
