@@ -6,8 +6,10 @@ import {
   loadListenAddress,
   loadMigrateConfig,
 } from './config/env.ts'
+import { migrate } from './db/migrate.ts'
 import { healthcheck } from './healthcheck.ts'
 import { createLogger, type Logger } from './log.ts'
+import { serve } from './serve.ts'
 import { VERSION } from './version.ts'
 
 const usage = (adminOverview: string) => `whatsapp-mcp ${VERSION}
@@ -25,7 +27,6 @@ ${adminOverview}
 Settings come from the environment, secrets from files in SECRETS_DIR; see docs/components/server.md.
 `
 
-/** Each is loaded when it is asked for: a server that starts reads nothing of the others. */
 const COMMANDS = new Map([
   ['serve', runServer],
   ['stdio', runStdio],
@@ -37,6 +38,7 @@ async function main(args: readonly string[]): Promise<number> {
   const command = args[0] ?? 'serve'
   const run = COMMANDS.get(command)
   if (run && args.length <= 1) return await run()
+  // Loaded only here: a server that starts needs nothing of it.
   const { adminOverview, groupHelp, isAdminGroup } = await import('./admin/cli.ts')
   if (args.includes('--help') || args.includes('-h') || command === 'help') {
     process.stdout.write(isAdminGroup(command) ? groupHelp(command) : usage(adminOverview()))
@@ -57,7 +59,6 @@ async function admin(args: readonly string[]): Promise<number> {
 
 async function runMigrations(): Promise<number> {
   const config = loadMigrateConfig()
-  const { migrate } = await import('./db/migrate.ts')
   const applied = await migrate(config)
   createLogger(config.logLevel).info({ applied }, 'migrated')
   return 0
@@ -71,7 +72,6 @@ async function runServer(): Promise<number> {
   const signal = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT']) process.once(name, resolve)
   })
-  const { serve } = await import('./serve.ts')
   const server = await serve(config, log)
   log.info({ signal: await signal }, 'stopping')
   await server.stop()
