@@ -104,7 +104,9 @@ export class Sessions {
       return undefined
     }
     this.#seen.add(id)
-    return this.#remember({ ...row, subscriptions: new Set(row.subscriptions) })
+    if (cached === undefined) return this.#remember({ ...row, subscriptions: new Set(row.subscriptions) })
+    replace(cached.session.subscriptions, row.subscriptions)
+    return this.#remember(cached.session)
   }
 
   async subscribe({ id, subscriptions }: Session, uri: string): Promise<boolean> {
@@ -170,9 +172,7 @@ export class Sessions {
     try {
       const row = await this.#load(id)
       if (row === undefined) return this.#forget(id)
-      const { subscriptions } = cached.session
-      subscriptions.clear()
-      for (const uri of row.subscriptions) subscriptions.add(uri)
+      replace(cached.session.subscriptions, row.subscriptions)
     } catch (err) {
       this.#o.log.warn({ err }, 'session_not_refreshed')
       this.#forget(id)
@@ -197,4 +197,10 @@ export class Sessions {
       from mcp_sessions where id = ${id} and last_seen_at > now() - ${`${idleMs} milliseconds`}::text::interval`
     return (await within(DEADLINE_MS, rows))[0]
   }
+}
+
+/** In place: the stream of the session holds the same set. */
+function replace(set: Set<string>, items: readonly string[]): void {
+  set.clear()
+  for (const item of items) set.add(item)
 }
