@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { DatabaseTimeout } from './db/pool.ts'
+import { standardOutput } from './log-output.ts'
 
 export type { Logger }
 
@@ -7,7 +8,7 @@ export type { Logger }
  * JSON lines on standard output. Call sites name their fields one by one; the redaction is the second line of defence,
  * for a header bag or a settings object that slips in.
  */
-export function createLogger(level: string, destination?: DestinationStream): Logger {
+export function createLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
   const options = {
     level,
     base: null,
@@ -15,7 +16,7 @@ export function createLogger(level: string, destination?: DestinationStream): Lo
     formatters: { level: (label: string) => ({ level: label }), log: redact },
     serializers: { err: describeError },
   }
-  return destination ? pino(options, destination) : pino(options)
+  return pino(options, destination)
 }
 
 const SECRET_FIELD = /^(authorization|cookie|body|headers)$|password|token|secret|pepper/i
