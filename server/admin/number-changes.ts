@@ -1,4 +1,5 @@
 import type { Queryable } from '../db/pool.ts'
+import { emit } from '../jobs/emit.ts'
 import { findClient, findNumber, findOwner } from './find.ts'
 import { AdminError, type Report } from './report.ts'
 import { table } from './table.ts'
@@ -29,6 +30,8 @@ export function addNumber(o: NewNumber) {
       on conflict do nothing`
     if (added.count === 0)
       throw new AdminError(`There is already a number with id ${o.phoneId}. See numbers list.`)
+    // So that an agent can name templates from the first closed window on.
+    await emit(sql, 'wa/templates.sync.requested', { wabaId: o.waba })
     return {
       data: {
         phone_id: o.phoneId,

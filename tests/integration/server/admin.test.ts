@@ -175,6 +175,9 @@ test('numbers: added once, booked to the owner, switched, capped, and given anot
   const id = ['--phone-id', PHONE]
   const one = async () => ((await admin('numbers', 'list', '--json')).data as Record<string, unknown>[])[0]
   expect(await one()).toMatchObject({ phone_id: PHONE, client: 'owner', app: 'default', state: 'live' })
+  // Its templates are being fetched before an agent asks for them.
+  const [event] = await harness.db.sql`select data from outbox where name = 'wa/templates.sync.requested'`
+  expect(event?.data).toEqual({ wabaId: '100000000000009' })
   expect(await refusal('numbers', 'add', ...id, '--waba', '100000000000009', '--label', 'x')).toContain(
     'already a number',
   )
