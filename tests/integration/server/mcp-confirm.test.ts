@@ -1,3 +1,4 @@
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addClient, addContact, addGrant, addKey, addNumber } from './fixtures.ts'
 import { type Harness, rpc, startHarness } from './harness.ts'
@@ -86,6 +87,23 @@ describe('in the stateless era the call ends in a question and comes again with 
       expect(answer.error?.code).toBe(-32602)
     const rows = await harness.db.sql`select 1 from messages where idempotency_key = ${mine.idempotency_key}`
     expect(rows).toHaveLength(0)
+  })
+
+  test('a stock client answers by itself', async () => {
+    const capabilities = { elicitation: { form: {} } }
+    const client = new Client(
+      { name: 'tests', version: '1' },
+      { capabilities, versionNegotiation: { mode: 'auto' } },
+    )
+    client.setRequestHandler('elicitation/create', async () => ({
+      action: 'accept',
+      content: { confirm: true },
+    }))
+    const requestInit = { headers: { authorization: `Bearer ${token}` } }
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${harness.origin}/mcp`), { requestInit }))
+    const result = await client.callTool({ name: 'send_message', arguments: message() })
+    expect(result.structuredContent).toMatchObject({ state: 'queued' })
+    await client.close()
   })
 
   test('a client that shows no forms leaves it to the operator', async () => {
