@@ -12,6 +12,9 @@ const QUICK_PAUSES_MS = [250, 500, 1_000]
 /** POSTs before Meta's "later" counts as no. */
 const MOST_ATTEMPTS = 10
 const LONGEST_PAUSE_S = 3_600
+/** Together the ten seconds in which a database restarts. */
+const TRIES_TO_WRITE = 20
+const WRITE_AGAIN_MS = 500
 
 /**
  * Gives one queued message to Meta, once. What Meta clearly refused for now is tried again; what it may have done is left as
@@ -35,7 +38,7 @@ export function createSendJob(o: {
     if (taken.is === 'interrupted') return await doubt(letter, number, INTERRUPTED)
     try {
       const receipt = await post(number, bodyOf(letter))
-      await o.ledger.accepted(letter, receipt)
+      await insist(() => o.ledger.accepted(letter, receipt))
       sends.inc({ outcome: 'accepted', code: '0' })
       await record('message.sent', 'ok', letter, number)
     } catch (error) {
@@ -98,6 +101,19 @@ export function createSendJob(o: {
       detail: { message_id: letter.id, type: letter.payload.type, attempt: letter.attempts },
     })
   }
+}
+
+/** For what nobody else knows: a database that restarts is waited for. `write` may run again after it has succeeded unheard. */
+async function insist(write: () => Promise<void>): Promise<void> {
+  for (let tries = 1; tries < TRIES_TO_WRITE; tries += 1) {
+    try {
+      return await write()
+    } catch {
+      // The last try says what is wrong.
+      await delay(WRITE_AGAIN_MS)
+    }
+  }
+  await write()
 }
 
 const INTERRUPTED = noAnswer('the server stopped while it was sending the message', 'ambiguous')

@@ -27,7 +27,7 @@ const MOST = 150
 async function start(): Promise<ServerProcess> {
   const server = await stage.program.start({ databaseUrl: taps.database.url, graphUrl: taps.meta.url })
   // With its keys, grants and connections at hand, so that what counts is the sending.
-  await say(stage, server.origin, 'warm', { dryRun: true })
+  await say(stage, server.origin, 'warm', { dry_run: true })
   return server
 }
 

@@ -1,9 +1,9 @@
 import { expect } from 'vitest'
 import { type FakeGraph, startFakeGraph } from '../../fakes/graph/graph.ts'
 import { createDatabase, type TestDatabase } from '../database.ts'
-import { type CallError, callTool } from './call-tool.ts'
+import type { CallError } from './call-tool.ts'
 import { addClient, addContact, addGrant, addKey, addNumber, type TestNumber } from './fixtures.ts'
-import { SECRETS } from './harness.ts'
+import { rpc, SECRETS } from './harness.ts'
 import { buildProgram, type Program } from './process-under-test.ts'
 
 /** Everything around a server that is a process of its own, and outlives it. */
@@ -17,7 +17,7 @@ export interface Stage {
   readonly token: string
   /** Waits until what a killed server has begun is over, and lets the time pass after which others take over its work. */
   bury(): Promise<void>
-  /** Waits until nothing that could be done is left to do. */
+  /** Waits until nothing is left to do, or `isOver`: for as long as a lease may stay that nobody heard to have. */
   drained(isOver?: () => boolean): Promise<void>
   stop(): Promise<void>
 }
@@ -45,7 +45,9 @@ export async function startStage(): Promise<Stage> {
       await sql`update outbox set leased_until = now() where state = 'ready' and leased_until is not null`
     },
     drained: (isOver = () => false) =>
-      expect.poll(async () => isOver() || (await ready()).length === 0, { interval: 5 }).toBe(true),
+      expect
+        .poll(async () => isOver() || (await ready()).length === 0, { interval: 5, timeout: 30_000 })
+        .toBe(true),
     stop: async () => {
       await program.remove()
       await graph.stop()
@@ -54,32 +56,30 @@ export async function startStage(): Promise<Stage> {
   }
 }
 
-/** What a call of a tool came to: its output, its error, or undefined when the server was gone before it could say. */
+/** What a sender is told. */
 export interface Said {
   readonly messageId: string
+  /** Of the message, or the code of the error. */
   readonly state: string
 }
 
-/** `send_message`, to whoever listens at `origin`. */
+/** `send_message`, by whoever listens at `origin`. */
 export async function say(
   { contact, token }: Stage,
   origin: string,
   key: string,
-  o: { dryRun?: boolean } = {},
+  o: { dry_run?: boolean; wait_s?: number } = {},
 ): Promise<Said> {
-  const args = {
-    to: contact,
-    body: `text of ${key}`,
-    idempotency_key: key,
-    ...(o.dryRun && { dry_run: true }),
+  const args = { to: contact, body: `text of ${key}`, idempotency_key: key, ...o }
+  const params = { name: 'send_message', arguments: args }
+  const response = await rpc(origin, token, { jsonrpc: '2.0', id: 1, method: 'tools/call', params })
+  const { error, result } = (await response.json()) as {
+    error?: string
+    result?: { structuredContent: { error?: CallError; message_id: string; state: string } }
   }
-  const { structuredContent } = await callTool({ origin }, token, 'send_message', args)
-  const { error, message_id, state } = structuredContent as {
-    error?: CallError
-    message_id?: string
-    state?: string
-  }
-  return error
-    ? { messageId: String(error.message_id), state: error.code }
-    : { messageId: String(message_id), state: String(state) }
+  if (result === undefined) return { messageId: '', state: String(error) }
+  const { structuredContent: output } = result
+  return output.error
+    ? { messageId: String(output.error.message_id), state: output.error.code }
+    : { messageId: output.message_id, state: output.state }
 }
