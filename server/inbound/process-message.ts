@@ -1,6 +1,6 @@
 import type { Audit } from '../audit/audit.ts'
+import { gather } from '../db/gather.ts'
 import type { Database } from '../db/pool.ts'
-import { gather } from '../jobs/gather.ts'
 import type { Job } from '../jobs/job.ts'
 import type { Logger } from '../log.ts'
 import { webhookLag, webhooks } from '../metrics/metrics.ts'
@@ -38,7 +38,8 @@ export function createProcessMessage(o: {
     workers: TOGETHER,
     run: async ({ eventId }, context) => {
       try {
-        await processTogether(eventId)
+        // What has failed in company is tried alone, so that a bad one keeps nobody else from being processed.
+        await (context.attempt === 0 ? processTogether(eventId) : process([eventId]))
       } catch (error) {
         if (context.isLastAttempt) await giveUp(eventId, error)
         throw error
@@ -46,7 +47,7 @@ export function createProcessMessage(o: {
     },
   }
 
-  async function process(ids: readonly number[]): Promise<void> {
+  async function process(ids: readonly number[]): Promise<undefined[]> {
     const { events, later } = await loadEvents(o.sql, ids)
     const found = new Set([...later, ...events.map(({ id }) => id)])
     for (const eventId of ids) if (!found.has(eventId)) o.log.warn({ eventId }, 'webhook_event_gone')
@@ -66,6 +67,7 @@ export function createProcessMessage(o: {
     await markProcessed(o.sql, idsOf(false), 'not_understood')
     for (const delivery of deliveries) report(delivery)
     if (later.length > 0) await process(later)
+    return ids.map(() => undefined)
   }
 
   async function understand(event: WebhookEvent): Promise<Delivery> {

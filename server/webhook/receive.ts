@@ -8,7 +8,7 @@ import type { Numbers } from '../numbers/numbers.ts'
 import { Announcer } from './announcer.ts'
 import { Refusals } from './refusals.ts'
 import { signatureOf, verifySignature } from './signature.ts'
-import { storeDelivery } from './store.ts'
+import { createStore } from './store.ts'
 
 /** Meta sends up to 3 MB; one more for growth. */
 const LARGEST_BODY = 4 * 1024 * 1024
@@ -31,6 +31,7 @@ export function createReceiveHandler(o: {
 }): Handler {
   const refusals = new Refusals(o)
   const announcer = new Announcer(o)
+  const store = createStore(o.sql)
   let held = 0
 
   return async (exchange) => {
@@ -55,7 +56,7 @@ export function createReceiveHandler(o: {
     const isNew = await asked(rid, async () => {
       const app = (await o.numbers.apps()).find(({ secrets }) => verifySignature(body, signature, secrets))
       if (app === undefined) return refuse(exchange, signature)
-      return await storeDelivery(o.sql, { body, appId: app.id, requestId: rid })
+      return await store({ body, appId: app.id, requestId: rid })
     })
     if (isNew) announcer.announce()
     webhooks.inc({ outcome: isNew ? 'stored' : 'duplicate' })

@@ -1,36 +1,53 @@
 import { createHash } from 'node:crypto'
+import { gather } from '../db/gather.ts'
 import { type Database, within } from '../db/pool.ts'
 
 /** Shorter than Meta's patience, so that it hears our 503 and repeats. */
 const DEADLINE_MS = 4_000
+/** Deliveries of one statement. */
+const TOGETHER = 32
+
+export interface NewDelivery {
+  readonly body: Buffer
+  /** The app that signed it. */
+  readonly appId: string
+  readonly requestId: string
+}
 
 /**
- * Stores a delivery together with the outbox row of `wa/webhook.received`, in one statement and so in one round trip: the
- * answer to Meta waits for nothing else. Whoever runs the job is told afterwards, by the announcer.
+ * Stores deliveries together with their outbox rows of `wa/webhook.received`, those of the same moment in one statement and so
+ * in one commit: the answer to Meta waits for nothing else. Whoever runs the job is told afterwards, by the announcer.
  *
- * @returns false when the very same bytes are already there.
- * @throws DatabaseTimeout or the driver's error when the database cannot be asked.
+ * @returns a function that resolves once a delivery is on disk: false when the very same bytes were there already. It throws
+ *   DatabaseTimeout or the driver's error when the database cannot be asked.
  */
-export async function storeDelivery(
-  sql: Database,
-  delivery: { readonly body: Buffer; readonly appId: string; readonly requestId: string },
-): Promise<boolean> {
-  const { body, appId, requestId } = delivery
-  const sha256 = createHash('sha256').update(body).digest()
+export function createStore(sql: Database): (delivery: NewDelivery) => Promise<boolean> {
+  const store = gather((deliveries: readonly NewDelivery[]) => insert(sql, deliveries), TOGETHER)
+  return (delivery) => within(DEADLINE_MS, store(delivery))
+}
+
+async function insert(sql: Database, deliveries: readonly NewDelivery[]): Promise<boolean[]> {
+  const rows = deliveries.map(({ body, appId, requestId }) => ({
+    sha256: createHash('sha256').update(body).digest(),
+    body,
+    meta_app_id: appId,
+    request_id: requestId,
+  }))
   const stored = await within(
     DEADLINE_MS,
-    sql`
+    sql<{ sha256: Buffer }[]>`
       with stored as (
-        insert into webhook_events (sha256, body, meta_app_id, request_id)
-        values (${sha256}, ${body}, ${appId}, ${requestId})
+        insert into webhook_events ${sql(rows)}
         on conflict (sha256) do nothing
-        returning id
+        returning id, sha256
       ), emitted as (
         insert into outbox (name, data)
         select 'wa/webhook.received', jsonb_build_object('eventId', id)
         from stored, (select set_config('wa.announce', 'later', true)) quiet
       )
-      select 1 from stored`,
+      select sha256 from stored`,
   )
-  return stored.length === 1
+  const isNew = new Set(stored.map(({ sha256 }) => sha256.toString('hex')))
+  // Of the same bytes twice in one group only the first is new.
+  return rows.map(({ sha256 }) => isNew.delete(sha256.toString('hex')))
 }
