@@ -43,6 +43,9 @@ async function start(): Promise<{ server: ServerProcess; stream: Heard }> {
   return { server, stream }
 }
 
+const hasHeard = ({ messages }: Heard, wamid: string) =>
+  messages.some(({ params }) => (params?._meta as { wamid?: string } | undefined)?.wamid === wamid)
+
 /** @returns the status of the answer; undefined when the connection broke before it. */
 const deliver = ({ origin }: ServerProcess, body: string) =>
   post(origin, body).then(
@@ -66,7 +69,7 @@ test('killed at every exchange from the delivery to the notification: processed 
     )
     fuse.light(n, () => server.kill())
     const answer = await deliver(server, body)
-    await expect.poll(() => stream.messages.length > 1 || stream.ended, { interval: 5 }).toBe(true)
+    await expect.poll(() => hasHeard(stream, id) || stream.ended, { interval: 5 }).toBe(true)
     await stage.drained(() => fuse.isBurnt)
     if (!fuse.isBurnt) break
     await server.exit
@@ -81,7 +84,6 @@ test('killed at every exchange from the delivery to the notification: processed 
     next = await settle(server, id, body, next)
   }
   expect(fuse.isBurnt).toBe(false)
-  expect(stream.messages.length).toBe(2)
   expect(answers.length).toBeGreaterThan(10)
   expect(answers).toEqual(expect.arrayContaining([undefined, 200]))
   expect(await verifyAudit(stage.db.sql)).toMatchObject({ ok: true })
