@@ -115,18 +115,19 @@ export class Ledger {
     return pauseNumber(this.#sql, numberId, reason)
   }
 
-  /** Ends in `failed`, or `unknown` where Meta may have sent it. */
-  async ended({ id }: Letter, status: 'failed' | 'unknown', error: MetaError): Promise<void> {
-    await this.#settle(this.#sql, id, status, error)
+  /** Ends in `failed`, or `unknown` where Meta may have sent it. @returns false when Meta has reported what became of it. */
+  ended({ id }: Letter, status: 'failed' | 'unknown', error: MetaError): Promise<boolean> {
+    return this.#settle(this.#sql, id, status, error)
   }
 
-  async #settle(sql: Queryable, id: string, status: string, error: MetaError): Promise<void> {
+  async #settle(sql: Queryable, id: string, status: string, error: MetaError): Promise<boolean> {
     const { message, details, subcode, fbtraceId } = error
     const told = JSON.stringify({ title: message, details, subcode, fbtrace_id: fbtraceId })
     // A status of Meta's that came meanwhile knows better.
-    await sql`
+    const settled = await sql`
       update messages set status = ${status}, error_code = ${error.code < 0 ? null : error.code},
         error = ${told}::text::jsonb, updated_at = now()
-      where id = ${id} and status = 'sending'`
+      where id = ${id} and status = 'sending' returning 1`
+    return settled.length > 0
   }
 }

@@ -76,7 +76,7 @@ export function createSendJob(o: {
   }
 
   async function doubt(letter: Letter, number: PhoneNumber, error: MetaError): Promise<void> {
-    await o.ledger.ended(letter, 'unknown', error)
+    if (!(await o.ledger.ended(letter, 'unknown', error))) return
     sends.inc({ outcome: 'unknown', code: 'none' })
     await record('message.unknown', 'failed', letter, number, error)
   }
