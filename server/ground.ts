@@ -2,6 +2,7 @@ import { createAudit } from './audit/writer.ts'
 import type { AppConfig } from './config/env.ts'
 import { Listener } from './db/listener.ts'
 import { connect } from './db/pool.ts'
+import { Rush } from './http/rush.ts'
 import type { Logger } from './log.ts'
 import { Numbers } from './numbers/numbers.ts'
 import { Vault } from './numbers/vault.ts'
@@ -17,7 +18,7 @@ export function createGround(config: AppConfig, log: Logger) {
   const audit = createAudit({ sql, log })
   const numbers = new Numbers({ sql, listener, vault: new Vault(config.secretsDir, config.secretOverrides) })
   return {
-    ...{ database, sql, listener, audit, numbers },
+    ...{ database, sql, listener, audit, numbers, rush: new Rush() },
     close: async () => {
       await audit.close()
       await Promise.all([listener.close(), sql.end({ timeout: 1 })])

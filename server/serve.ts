@@ -23,7 +23,7 @@ const STOP_DEADLINE_MS = 5_000
 /** Starts listening at once, with or without the database: without it, `/health` and whatever needs it answer 503. */
 export async function serve(config: AppConfig, log: Logger): Promise<RunningServer> {
   const ground = createGround(config, log)
-  const { database, numbers, audit } = ground
+  const { database, numbers, audit, rush } = ground
   // Connections of its own, so that nothing else we do keeps Meta waiting for one.
   const intake = connect(database)
   const health = createHealth(database)
@@ -47,7 +47,7 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
       '/health': { GET: health.handler },
       '/webhook/meta': {
         GET: createSubscribeHandler({ numbers, log }),
-        POST: createReceiveHandler({ sql: intake, numbers, audit, log }),
+        POST: createReceiveHandler({ sql: intake, numbers, audit, rush, log }),
       },
       '/mcp': { '*': late((work) => work.mcp) },
       '/media/': { GET: media, HEAD: media },

@@ -35,7 +35,17 @@ export function sendJson(
   body: unknown,
   headers?: OutgoingHttpHeaders,
 ): void {
-  send(res, status, 'application/json', JSON.stringify(body), headers)
+  sendJsonText(res, status, JSON.stringify(body), headers)
+}
+
+/** For what is JSON already. */
+export function sendJsonText(
+  res: ServerResponse,
+  status: number,
+  text: string,
+  headers?: OutgoingHttpHeaders,
+): void {
+  send(res, status, 'application/json', text, headers)
 }
 
 export function sendText(res: ServerResponse, status: number, body: string): void {

@@ -1,6 +1,7 @@
 import type { Audit } from '../audit/audit.ts'
 import { gather } from '../db/gather.ts'
 import type { Database } from '../db/pool.ts'
+import type { Rush } from '../http/rush.ts'
 import type { Job } from '../jobs/job.ts'
 import type { Logger } from '../log.ts'
 import { webhookLag, webhooks } from '../metrics/metrics.ts'
@@ -15,6 +16,9 @@ import { storeUpdates, type Updates } from './store.ts'
 /** Deliveries that share a transaction. Larger groups would save little more and keep others from the number longer. */
 const TOGETHER = 50
 
+/** Short enough for agents not to notice. */
+const LONGEST_PAUSE_MS = 100
+
 /** A delivery on its way; `routed` is null when it could not be understood. */
 interface Delivery {
   readonly event: WebhookEvent
@@ -27,9 +31,13 @@ export function createProcessMessage(o: {
   sql: Database
   numbers: Numbers
   audit: Audit
+  rush: Pick<Rush, 'over'>
   log: Logger
 }): Job<'wa/webhook.received'> {
-  const processTogether = gather(process, TOGETHER)
+  const processTogether = gather(async (ids: readonly number[]) => {
+    await o.rush.over(LONGEST_PAUSE_MS)
+    return await process(ids)
+  }, TOGETHER)
   return {
     id: 'process-message',
     event: 'wa/webhook.received',

@@ -1,7 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
-import { sendJson } from '../http/reply.ts'
+import { sendJsonText } from '../http/reply.ts'
 import { EventStream } from './event-stream.ts'
+import { toJson } from './json.ts'
 import type { Channel } from './transport.ts'
 
 const HEARTBEAT_MS = 15_000
@@ -27,7 +28,7 @@ export class HttpReply implements Channel {
   }
 
   finish(status: number, response: unknown, headers?: OutgoingHttpHeaders): void {
-    if (this.#stream === undefined) sendJson(this.#res, status, response, headers)
+    if (this.#stream === undefined) sendJsonText(this.#res, status, toJson(response), headers)
     else {
       this.#stream.send(response)
       this.#stream.end()

@@ -2,6 +2,7 @@ import type { Audit } from '../audit/audit.ts'
 import type { Database } from '../db/pool.ts'
 import { readBody } from '../http/body.ts'
 import { type Exchange, type Handler, HttpError, sendJson } from '../http/reply.ts'
+import type { Rush } from '../http/rush.ts'
 import type { Logger } from '../log.ts'
 import { webhooks } from '../metrics/metrics.ts'
 import type { Numbers } from '../numbers/numbers.ts'
@@ -27,6 +28,7 @@ export function createReceiveHandler(o: {
   sql: Database
   numbers: Numbers
   audit: Audit
+  rush: Rush
   log: Logger
 }): Handler {
   const refusals = new Refusals(o)
@@ -44,7 +46,7 @@ export function createReceiveHandler(o: {
     if (held + size > LARGEST_TOTAL) throw unavailable()
     held += size
     try {
-      await receive(exchange, signature)
+      await o.rush.during(() => receive(exchange, signature))
     } finally {
       held -= size
     }
