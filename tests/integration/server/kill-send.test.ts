@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { verifyAudit } from '../../../server/audit/verify.ts'
 import { delivery, post, status } from './payloads.ts'
 import type { ServerProcess } from './process-under-test.ts'
-import { type Said, type Stage, say, startStage } from './stage.ts'
+import { type Said, type Stage, say, sendFile, startStage } from './stage.ts'
 import { Fuse, startTap, type Tap } from './tap.ts'
 
 /** The server is killed at each exchange with Postgres and Meta while it sends: at the first, at the second, until none is left. */
@@ -45,54 +45,66 @@ const told = ({ messageId, state }: Said): Said => ({
   state: state === 'unknown' ? 'outcome_unknown' : state,
 })
 
-test('D3.4 S3.2 killed at every exchange from the call to the end: one send or an honest unknown, whoever asks again', {
-  timeout: 150_000,
-}, async () => {
-  const ends: string[] = []
-  let server = await start()
-  for (let n = 1; n <= MOST; n += 1) {
-    const key = `message-${n}`
-    fuse.light(n, () => server.kill())
-    const answer = await say(stage, server.origin, key).catch((error: unknown) => {
-      // The connection broke, as it should; anything else is news.
-      if (error instanceof TypeError) return undefined
-      throw error
-    })
-    await stage.drained(() => fuse.isBurnt)
-    if (!fuse.isBurnt) break
-    await server.exit
-    fuse.replace()
-    await stage.bury()
-    server = await start()
-    await stage.drained()
-    ends.push(await settle(server, key, answer))
-  }
-  expect(fuse.isBurnt).toBe(false)
-  expect(ends.length).toBeGreaterThan(20)
-  expect(ends).toEqual(expect.arrayContaining(['never began', 'accepted', 'unknown, delivered']))
-  expect(await verifyAudit(stage.db.sql)).toMatchObject({ ok: true })
-})
+test.each([
+  ['every exchange', 'a text', say, 1],
+  ['every fourth exchange', 'a file', sendFile, 4],
+] as const)(
+  'D3.4 S3.2 killed at %s from the call to the end of sending %s: one send or an honest unknown, whoever asks again',
+  {
+    timeout: 150_000,
+  },
+  async (_, what, send, step) => {
+    const ends: string[] = []
+    let server = await start()
+    for (let n = 1; n <= MOST; n += step) {
+      const again = () => send(stage, server.origin, `${what} ${n}`)
+      fuse.light(n, () => server.kill())
+      const answer = await again().catch((error: unknown) => {
+        // The connection broke, as it should; anything else is news.
+        if (error instanceof TypeError) return undefined
+        throw error
+      })
+      await stage.drained(() => fuse.isBurnt)
+      if (!fuse.isBurnt) break
+      await server.exit
+      fuse.replace()
+      await stage.bury()
+      server = await start()
+      await stage.drained()
+      ends.push(await settle(server, `${what} ${n}`, answer, again))
+    }
+    expect(fuse.isBurnt).toBe(false)
+    expect(ends.length).toBeGreaterThan(20 / step)
+    expect(ends).toEqual(expect.arrayContaining(['never began', 'accepted', 'unknown, delivered']))
+    expect(await verifyAudit(stage.db.sql)).toMatchObject({ ok: true })
+  },
+)
 
 /** Checks what became of a message whose server was killed. @returns which of the permitted ends it is. */
-async function settle(server: ServerProcess, key: string, answer: Said | undefined): Promise<string> {
+async function settle(
+  server: ServerProcess,
+  key: string,
+  answer: Said | undefined,
+  again: () => Promise<Said>,
+): Promise<string> {
   const row = await rowOf(key)
   if (row === undefined) {
     expect(answer).toBeUndefined()
-    const again = await say(stage, server.origin, key)
-    expect(again).toEqual({ messageId: (await rowOf(key))?.messageId, state: 'accepted' })
-    expect(postsOf(again)).toHaveLength(1)
+    const said = await again()
+    expect(said).toEqual({ messageId: (await rowOf(key))?.messageId, state: 'accepted' })
+    expect(postsOf(said)).toHaveLength(1)
     return 'never began'
   }
   if (answer) expect(answer).toEqual(told(row))
   expect(['accepted', 'unknown']).toContain(row.state)
-  expect(await say(stage, server.origin, key)).toEqual(told(row))
+  expect(await again()).toEqual(told(row))
   const posts = postsOf(row)
   if (row.state === 'accepted') expect(posts).toHaveLength(1)
   else expect(posts.length).toBeLessThanOrEqual(1)
   for (const { wamid, callback } of posts) await report(server, wamid, callback ?? '')
   const final = posts.length === 0 ? row : { ...row, state: 'delivered' }
   expect(await rowOf(key)).toEqual(final)
-  expect(await say(stage, server.origin, key)).toEqual(told(final))
+  expect(await again()).toEqual(told(final))
   expect(postsOf(row)).toEqual(posts)
   return row.state === 'unknown' && posts.length > 0 ? 'unknown, delivered' : row.state
 }

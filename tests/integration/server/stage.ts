@@ -63,15 +63,30 @@ export interface Said {
   readonly state: string
 }
 
-/** `send_message`, by whoever listens at `origin`. */
-export async function say(
-  { contact, token }: Stage,
+/** `send_message`, to whoever listens at `origin`. */
+export function say(
+  stage: Stage,
   origin: string,
   key: string,
   o: { dry_run?: boolean; wait_s?: number } = {},
 ): Promise<Said> {
-  const args = { to: contact, body: `text of ${key}`, idempotency_key: key, ...o }
-  const params = { name: 'send_message', arguments: args }
+  return send(stage, origin, 'send_message', key, { body: `text of ${key}`, ...o })
+}
+
+/** `send_media` with a file of its own. */
+export function sendFile(stage: Stage, origin: string, key: string): Promise<Said> {
+  const base64 = Buffer.from(`file of ${key}`).toString('base64')
+  return send(stage, origin, 'send_media', key, { kind: 'document', source: { base64 }, filename: 'a.txt' })
+}
+
+async function send(
+  { contact, token }: Stage,
+  origin: string,
+  name: string,
+  key: string,
+  more: object,
+): Promise<Said> {
+  const params = { name, arguments: { to: contact, idempotency_key: key, ...more } }
   const response = await rpc(origin, token, { jsonrpc: '2.0', id: 1, method: 'tools/call', params })
   const { error, result } = (await response.json()) as {
     error?: string
