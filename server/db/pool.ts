@@ -24,15 +24,53 @@ export interface ConnectOptions {
 
 const STATEMENT_TIMEOUT_MS = 10_000
 
-/** A lazy pool: nothing is opened before the first query, and a lost connection is opened again by the next one. */
+/**
+ * A lazy pool: nothing is opened before the first query, and a lost connection is opened again by the next one.
+ *
+ * Losing a connection retires the driver's whole pool for a fresh one. postgres.js (3.4.9) keeps what it meant to write when a
+ * connection ended and never writes again on the next one in its place; a pool would run dry, one outage at a time.
+ */
 export function connect(options: ConnectOptions): Database {
+  let ended = false
+  let current = open()
+
+  function open(): Database {
+    // The driver's types do not know `socket`.
+    const settings = { ...settingsFor(options), socket: socketFor(options, () => retire(pool)) }
+    const pool = postgres(settings)
+    return pool
+  }
+
+  function retire(pool: Database): void {
+    if (pool !== current || ended) return
+    current = open()
+    // Statements on its other connections may finish.
+    void pool.end({ timeout: STATEMENT_TIMEOUT_MS / 1000 })
+  }
+
+  return new Proxy(current, {
+    apply: (_target, _this, args: Parameters<Database>) => current(...args),
+    get: (_target, key: keyof Database) => {
+      if (key === 'end') ended = true
+      const value: unknown = current[key]
+      return typeof value === 'function' ? value.bind(current) : value
+    },
+  })
+}
+
+function addressOf({ url }: ConnectOptions): { host: string; port: number } {
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 5432) }
+}
+
+function socketFor(options: ConnectOptions, onLost: () => void) {
+  const { host, port } = addressOf(options)
+  return lingeringSocket(host, port, onLost)
+}
+
+function settingsFor(options: ConnectOptions) {
   const { url, role, password, max = 10, maxLifetime, onclose, onnotify } = options
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const port = Number(url.port || 5432)
-  const settings = {
-    host,
-    port,
-    socket: lingeringSocket(host, port),
+  return {
+    ...addressOf(options),
     database: decodeURIComponent(url.pathname.slice(1)),
     username: role,
     password: () => password.reveal(),
@@ -52,7 +90,6 @@ export function connect(options: ConnectOptions): Database {
     ...(onclose && { onclose }),
     ...(onnotify && { onnotify }),
   }
-  return postgres(settings)
 }
 
 /** The database did not answer in time. */

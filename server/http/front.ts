@@ -71,7 +71,7 @@ function split(url: string): [string, string] {
 
 /** The route a path belongs to; '' for none. Also what metrics call it, so that callers cannot invent names. */
 function routeOf(routes: Routes, path: string): string {
-  if (Object.hasOwn(routes, path) && !path.endsWith('/')) return path
+  if (Object.hasOwn(routes, path) && (path === '/' || !path.endsWith('/'))) return path
   const folder = path.slice(0, path.indexOf('/', 1) + 1)
   return folder.length > 1 && path.length > folder.length && Object.hasOwn(routes, folder) ? folder : ''
 }

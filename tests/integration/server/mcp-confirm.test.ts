@@ -33,6 +33,9 @@ const stateOf = (answer: Answer) =>
 const codeOf = (answer: Answer) =>
   (answer.result?.structuredContent as { error?: { code: string } } | undefined)?.error?.code
 
+/** Released: on its way, however far it has come meanwhile. */
+const UNDER_WAY = ['queued', 'sending', 'accepted']
+
 describe('in the stateless era the call ends in a question and comes again with the answer', () => {
   const forms = { elicitation: {} }
   const call = async (
@@ -61,7 +64,8 @@ describe('in the stateless era the call ends in a question and comes again with 
     expect(JSON.stringify(asked.result?.inputRequests)).toContain(first.body)
     const requestState = asked.result?.requestState
     const sent = await call(first, { requestState, inputResponses: saying(true) })
-    expect([stateOf(sent), sent.result?.resultType]).toEqual(['queued', 'complete'])
+    expect(UNDER_WAY).toContain(stateOf(sent))
+    expect(sent.result?.resultType).toBe('complete')
 
     const state = (await call(second)).result?.requestState
     for (const inputResponses of [
@@ -102,7 +106,7 @@ describe('in the stateless era the call ends in a question and comes again with 
     const requestInit = { headers: { authorization: `Bearer ${token}` } }
     await client.connect(new StreamableHTTPClientTransport(new URL(`${harness.origin}/mcp`), { requestInit }))
     const result = await client.callTool({ name: 'send_message', arguments: message() })
-    expect(result.structuredContent).toMatchObject({ state: 'queued' })
+    expect(UNDER_WAY).toContain((result.structuredContent as { state: string }).state)
     await client.close()
   })
 
@@ -132,7 +136,8 @@ describe('in the handshake era the client is asked over the stream of the answer
     const { session, stream, reply } = await ask(yes)
     expect((await session.post(reply)).status).toBe(202)
     await expect.poll(() => stream.messages.length).toBe(2)
-    expect([stream.messages[1]?.id, stateOf(stream.messages[1] ?? {})]).toEqual([9, 'queued'])
+    expect(stream.messages[1]?.id).toBe(9)
+    expect(UNDER_WAY).toContain(stateOf(stream.messages[1] ?? {}))
   })
 
   test('no does not', async () => {
