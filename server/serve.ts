@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AppConfig } from './config/env.ts'
 import { connect } from './db/pool.ts'
 import { createGround } from './ground.ts'
@@ -61,6 +62,8 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
   })
   const { port } = server.address() as AddressInfo
   log.info({ bind: config.bind, port, version: VERSION }, 'listening')
+  // The word that we listen gets out first.
+  await nextTurn()
   // Only now: the tools and the SDK build hundreds of schemas, and Meta need not wait for that.
   const { drain, stop } = await load()
 
