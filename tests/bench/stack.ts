@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { rmSync } from 'node:fs'
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -46,7 +45,6 @@ export interface Stack {
 /** A durable Postgres, our schema in it, secrets as on a host, an owner with keys and a number. */
 export async function startStack(): Promise<Stack> {
   const dir = await mkdtemp(join(tmpdir(), 'whatsapp-mcp-bench-'))
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }))
   const postgres = await startPostgres()
   const secrets = newSecrets(postgres.password.reveal())
   for (const [name, value] of Object.entries(secrets))
@@ -100,6 +98,7 @@ export async function startStack(): Promise<Stack> {
       for (const program of programs) await program.stop()
       await sql.end({ timeout: 1 })
       await postgres.stop()
+      await rm(dir, { recursive: true, force: true })
     },
   }
 }

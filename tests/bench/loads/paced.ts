@@ -43,12 +43,17 @@ async function send({ headers, body }: Prepared): Promise<boolean> {
       }
       request(url, settings, (response) => {
         const isDone = response.statusCode === 200
-        text(response).then((answer) => resolve(isDone && !answer.includes('"isError":true')), reject)
+        text(response).then((answer) => {
+          const isGood = isDone && !answer.includes('"isError":true')
+          if (!isGood) process.stderr.write(`${response.statusCode} ${answer.slice(0, 300)}\n`)
+          resolve(isGood)
+        }, reject)
       })
         .once('error', reject)
         .end(body)
     })
-  } catch {
+  } catch (error) {
+    process.stderr.write(`${error}\n`)
     return false
   }
 }
