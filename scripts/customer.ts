@@ -45,7 +45,7 @@ async function command(): Promise<number> {
   }
   try {
     const lines = await act(values, positionals[0])
-    process.stdout.write(values.json ? `${JSON.stringify({ lines })}\n` : `${lines.map(show).join('\n')}\n`)
+    process.stdout.write(values.json ? `${JSON.stringify({ lines })}\n` : `${screen(lines)}\n`)
     return 0
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
@@ -105,6 +105,11 @@ async function ask(phone: string, order: unknown): Promise<Line> {
   const body: unknown = await response.json()
   if (response.ok) return lineSchema.parse(body)
   throw new Refusal(`The sandbox says: ${z.object({ error: z.string() }).parse(body).error}`)
+}
+
+function screen(lines: readonly Line[]): string {
+  if (lines.length === 0) return 'Nothing on the screen yet. Write something: npm run customer -- "Hello"'
+  return lines.map(show).join('\n')
 }
 
 function show({ from, type, text, choices, at }: Line): string {

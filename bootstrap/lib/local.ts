@@ -145,7 +145,8 @@ export async function sandboxTarget(context: Context): Promise<SmokeTarget> {
 export async function finishLocal(context: Context, once: boolean): Promise<void> {
   if (once) return
   const url = `${sandboxOf(context).url}/mcp`
-  const scopes = ['--scopes', '*']
+  // Trying things out takes more calls than an agent at work.
+  const rights = ['--scopes', '*', '--rpm', '600']
   const minted = await serverCommand(context, [
     'keys',
     'mint',
@@ -153,7 +154,7 @@ export async function finishLocal(context: Context, once: boolean): Promise<void
     'you',
     '--label',
     'sandbox',
-    ...scopes,
+    ...rights,
   ])
   const key = KEY.exec(minted.stderr)?.[0] ?? ''
   const entry = { type: 'http', url, headers: { Authorization: `Bearer ${key}` } }
