@@ -4,6 +4,7 @@ import { createProcessMessage } from '../../server/inbound/process-message.ts'
 import { createCrons } from '../../server/jobs/crons.ts'
 import { EVENTS } from '../../server/jobs/events.ts'
 import type { Job } from '../../server/jobs/job.ts'
+import { WORKERS } from '../../server/jobs/lane.ts'
 import { createDownloadJob } from '../../server/media/download.ts'
 import { createUploadJob } from '../../server/media/upload.ts'
 import { createSendJob } from '../../server/outbound/send-job.ts'
@@ -33,14 +34,16 @@ export function eventsPage(): string {
       Object.entries(EVENTS).map(([name, schema]) => [code(name), dataOf(schema), schema.description ?? '']),
     ),
     '## Jobs',
-    'Limits are per key of the outbox row, which is the number where an event concerns one.',
+    'The key of an outbox row is the number, or the account, where the event concerns one; rows without a key are limited per ' +
+      'process only. Inngest keeps to the limit per key.',
     table(
-      ['Job', 'On', 'Tries', 'At once per key'],
-      JOBS.map(({ id, event, retries, concurrency }) => [
+      ['Job', 'On', 'Tries', 'At once per key', 'At once per process'],
+      JOBS.map(({ id, event, retries, concurrency, workers = WORKERS }) => [
         code(id),
         code(event),
         String(retries + 1),
         String(concurrency),
+        String(workers),
       ]),
     ),
     '## By the clock (UTC)',

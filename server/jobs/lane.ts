@@ -7,7 +7,7 @@ import type { OutboxLeases, OutboxRow } from './outbox.ts'
 import { perform } from './perform.ts'
 import { Slots } from './slots.ts'
 
-const WORKERS = 8
+export const WORKERS = 8
 /** Enough for a statement to be worth its while, few enough that another process finds some left. */
 const ROWS_PER_KEY = 100
 /** Between two looks into the outbox: under load each then finds many rows instead of one. */
