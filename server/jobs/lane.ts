@@ -11,7 +11,7 @@ export const WORKERS = 8
 /** Enough for a statement to be worth its while, few enough that another process finds some left. */
 const ROWS_PER_KEY = 100
 /** Between two looks into the outbox: under load each then finds many rows instead of one. */
-const SPACING_MS = 10
+const SPACING_MS = 30
 
 /** The rows of one job on their way through this process. Every job has its own, so that none waits behind another's. */
 export class Lane {
