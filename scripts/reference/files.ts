@@ -4,11 +4,7 @@ import { dirname, join } from 'node:path'
 /** Text by path below docs/reference. */
 export type Files = ReadonlyMap<string, string>
 
-/**
- * Paths whose file is missing, says something else, or should not be there.
- *
- * @param under Look at this part only, such as `code/`.
- */
+/** Paths whose file is missing, says something else, or should not be there. */
 export async function staleFiles(directory: string, files: Files): Promise<string[]> {
   const present = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])
   const paths = present
