@@ -66,7 +66,7 @@ export interface OutboxFigures {
   readonly dead: number
   readonly held: number
   /** How long the row that is due for longest has been due; 0 when none is. */
-  readonly oldestSeconds: number
+  readonly oldest_seconds: number
 }
 
 /** Depth and age of the outbox, for people and for `/metrics`. Done rows are not counted: they are many and say nothing. */
@@ -75,6 +75,6 @@ export async function outboxFigures(sql: Database): Promise<OutboxFigures> {
     select (select count(*)::int from outbox where state = 'ready') as ready,
       (select count(*)::int from outbox where state = 'dead') as dead,
       (select count(*)::int from outbox where state = 'held') as held,
-      (select greatest(extract(epoch from now() - min(run_after)), 0)::float8 from outbox where state = 'ready') as "oldestSeconds"`
-  return { ready: 0, dead: 0, held: 0, ...row, oldestSeconds: row?.oldestSeconds ?? 0 }
+      (select greatest(extract(epoch from now() - min(run_after)), 0)::float8 from outbox where state = 'ready') as oldest_seconds`
+  return { ready: 0, dead: 0, held: 0, ...row, oldest_seconds: row?.oldest_seconds ?? 0 }
 }

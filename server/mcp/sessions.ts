@@ -3,7 +3,6 @@ import type { Identity } from '../auth/identity.ts'
 import type { Listener } from '../db/listener.ts'
 import { type Database, within } from '../db/pool.ts'
 import type { Logger } from '../log.ts'
-import { mcpSessions } from '../metrics/metrics.ts'
 
 /** A connection of the handshake era, as every process of the server knows it. */
 export interface Session {
@@ -144,8 +143,6 @@ export class Sessions {
     const { sql, idleMs } = this.#o
     await this.#writeSeen()
     await sql`delete from mcp_sessions where last_seen_at < now() - ${`${idleMs} milliseconds`}::text::interval`
-    const [row] = await sql<{ count: number }[]>`select count(*)::int as count from mcp_sessions`
-    mcpSessions.set({ kind: 'session' }, row?.count ?? 0)
     for (const [id, { usedAt }] of this.#cache)
       if (performance.now() - usedAt > idleMs) this.#cache.delete(id)
   }

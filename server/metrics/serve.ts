@@ -63,7 +63,7 @@ function observe(figures: Figures | undefined): void {
   if (figures === undefined) return
   const { outbox, audit, sessions } = figures
   for (const state of ['ready', 'dead', 'held'] as const) outboxRows.set({ state }, outbox[state])
-  outboxAge.set(outbox.oldestSeconds)
-  mcpSessions.set({ kind: 'database' }, sessions)
+  outboxAge.set(outbox.oldest_seconds)
+  mcpSessions.set({ kind: 'session' }, sessions)
   if (audit.newest_segment_seconds !== null) auditLag.set(audit.newest_segment_seconds)
 }

@@ -416,8 +416,8 @@ describe('the relay', () => {
     await emitSync('1')
     await expect.poll(() => warnings().length).toBe(1)
     await emitSync('2')
-    const [row] = await db.sql`select last_error from outbox order by id`
-    expect(row?.last_error).toMatch(/^EventApiError: the event API/)
+    const reason = async () => (await db.sql`select last_error from outbox order by id`)[0]?.last_error ?? ''
+    await expect.poll(reason).toMatch(/^EventApiError: the event API/)
     expect(await states()).toEqual(['ready', 'ready'])
     await recover()
     await expect.poll(states, { timeout: 10_000 }).toEqual(['done', 'done'])

@@ -96,8 +96,13 @@ describe('when the upload goes wrong', () => {
     desk.graph.numbers.set(lonely.waId, lonely.wabaId)
     await addGrant(desk.harness.db.sql, desk.client, lonely)
     const to = await addContact(desk.harness.db.sql, lonely)
-    desk.graph.behave({ error: 190 }, 1)
-    const { structuredContent } = await desk.send({ ...args(), to, phone_number_id: lonely.waId })
+    const message = { ...args(), to, phone_number_id: lonely.waId }
+    // The server hears of the grant by notice, so a moment later.
+    await expect
+      .poll(async () => (await desk.send({ ...message, dry_run: true })).isError ?? false)
+      .toBe(false)
+    desk.graph.behave(({ path }) => (path.startsWith(`/${lonely.waId}/`) ? { error: 190 } : undefined), 1)
+    const { structuredContent } = await desk.send(message)
     const id = structuredContent.message_id
     const paused = async () =>
       (

@@ -53,7 +53,7 @@ test('gauges are read at the moment of the scrape', async () => {
   expect(text).toMatch(/^wa_database_up 1$/m)
   expect(text).toMatch(/^wa_outbox_rows\{state="dead"\} 1$/m)
   expect(text).toMatch(/^wa_outbox_oldest_seconds \d/m)
-  expect(text).toMatch(/^wa_mcp_sessions\{kind="database"\} 0$/m)
+  expect(text).toMatch(/^wa_mcp_sessions\{kind="session"\} 0$/m)
   expect(Number(/^wa_audit_lag_seconds (.+)$/m.exec(text)?.[1])).toBeGreaterThanOrEqual(3_600)
   await fetch(`${harness.origin}/livez`)
   await expect

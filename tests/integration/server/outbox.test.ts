@@ -161,14 +161,14 @@ describe('the operator', () => {
   })
 
   test('sees depth and age', async () => {
-    expect(await outboxFigures(sql)).toEqual({ ready: 0, dead: 0, held: 0, oldestSeconds: 0 })
+    expect(await outboxFigures(sql)).toEqual({ ready: 0, dead: 0, held: 0, oldest_seconds: 0 })
     await add('done')
     await add('dead')
     await add('ready', { age: 100 })
     await add('ready', { age: -100 })
     const figures = await outboxFigures(sql)
     expect(figures).toMatchObject({ ready: 2, dead: 1, held: 0 })
-    expect(figures.oldestSeconds).toBeGreaterThanOrEqual(100)
-    expect(figures.oldestSeconds).toBeLessThan(130)
+    expect(figures.oldest_seconds).toBeGreaterThanOrEqual(100)
+    expect(figures.oldest_seconds).toBeLessThan(130)
   })
 })
