@@ -9,7 +9,7 @@ import type { Ledger, Letter } from './ledger.ts'
 
 /** Tries within one run, for errors that are gone in a moment. */
 const QUICK_PAUSES_MS = [250, 500, 1_000]
-/** POSTs before Meta's "later" counts as no. */
+/** Rounds of up to four POSTs before Meta's "later" counts as no. */
 const MOST_ATTEMPTS = 10
 const LONGEST_PAUSE_S = 3_600
 /** Together the ten seconds in which a database restarts. */
