@@ -38,14 +38,21 @@ export async function retryOutbox(sql: Queryable, id: number): Promise<boolean> 
 }
 
 /**
- * Removes a row, so that it is never run.
+ * Removes a row, so that it is never run. A message that it was to send, and that has not begun to be sent, is `rejected`.
  *
  * @returns false when there is no such row, or it is done or running.
  */
 export async function discardOutbox(sql: Queryable, id: number): Promise<boolean> {
-  const { count } = await sql`
-    delete from outbox where id = ${id} and state <> 'done' and (leased_until is null or leased_until <= now())`
-  return count === 1
+  const removed = await sql`
+    with gone as (
+      delete from outbox where id = ${id} and state <> 'done' and (leased_until is null or leased_until <= now())
+      returning data
+    ), unsent as (
+      update messages set status = 'rejected', updated_at = now()
+      where id = (select (data->>'messageId')::uuid from gone) and status = 'queued'
+    )
+    select from gone`
+  return removed.length === 1
 }
 
 /** Keeps everything that has not run from running, until {@link releaseOutbox}: after a restore, before it is known what Meta has. */

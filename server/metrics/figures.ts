@@ -18,6 +18,8 @@ export interface Figures {
     readonly rows: number
     /** null: none was closed yet. */
     readonly newest_segment_seconds: number | null
+    /** Since when nothing was archived: the newest segment, or the first row where there is none. */
+    readonly lag_seconds: number
   }
   readonly sessions: number
   readonly numbers: readonly NumberFigures[]
@@ -38,6 +40,7 @@ interface Row {
   readonly oldest: number
   readonly rows: number
   readonly segment: number | null
+  readonly lag: number | null
   readonly sessions: number
 }
 
@@ -53,6 +56,8 @@ export async function readFigures(sql: Database, numbers: Numbers): Promise<Figu
             from webhook_events where processed_at is null) as oldest,
           (select id::float8 from audit_head) as rows,
           (select extract(epoch from now() - max(closed_at))::float8 from audit_segments) as segment,
+          (select extract(epoch from now() - coalesce((select max(closed_at) from audit_segments),
+            (select min(ts) from audit_log)))::float8) as lag,
           (select count(*)::int from mcp_sessions) as sessions`,
       outboxFigures(sql),
       numbers.all(),
@@ -63,7 +68,11 @@ export async function readFigures(sql: Database, numbers: Numbers): Promise<Figu
     schema: { expected: SCHEMA, applied: row?.applied ?? null },
     outbox,
     events: { open: row?.open ?? 0, oldest_seconds: row?.oldest ?? 0 },
-    audit: { rows: row?.rows ?? 0, newest_segment_seconds: row?.segment ?? null },
+    audit: {
+      rows: row?.rows ?? 0,
+      newest_segment_seconds: row?.segment ?? null,
+      lag_seconds: row?.lag ?? 0,
+    },
     sessions: row?.sessions ?? 0,
     numbers: all.map((number) => ({
       phone_number_id: number.waId,

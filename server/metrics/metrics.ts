@@ -65,7 +65,7 @@ export const outboxAge = new Gauge({
 })
 export const auditLag = new Gauge({
   name: 'wa_audit_lag_seconds',
-  help: 'Age of the newest closed audit segment',
+  help: 'How long nothing of the audit log was archived',
   registers,
 })
 export const mcpSessions = new Gauge({

@@ -65,5 +65,5 @@ function observe(figures: Figures | undefined): void {
   for (const state of ['ready', 'dead', 'held'] as const) outboxRows.set({ state }, outbox[state])
   outboxAge.set(outbox.oldest_seconds)
   mcpSessions.set({ kind: 'session' }, sessions)
-  if (audit.newest_segment_seconds !== null) auditLag.set(audit.newest_segment_seconds)
+  auditLag.set(audit.lag_seconds)
 }

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { closeAuditSegment } from '../../../server/audit/archive.ts'
+import { createAudit } from '../../../server/audit/writer.ts'
 import { Listener } from '../../../server/db/listener.ts'
 import { SCHEMA } from '../../../server/db/migrations.ts'
 import { connect } from '../../../server/db/pool.ts'
@@ -41,6 +42,14 @@ test('the public port knows neither the metrics nor the details', async () => {
   expect((await fetch(`${harness.origin}/metrics`)).status).toBe(404)
   expect(await (await fetch(`${harness.origin}/health`)).json()).toEqual({ ok: true })
   expect((await fetch(`${origin}/mcp`, { method: 'POST' })).status).toBe(404)
+})
+
+test('an audit log that was never archived is behind since its first row', async () => {
+  const { sql } = harness.db
+  const audit = createAudit({ sql, log: createLogger('silent') })
+  await audit.record({ action: 'test', outcome: 'ok', transport: 'system' })
+  await sql`update audit_log set ts = now() - interval '2 hours'`
+  expect(Number(/^wa_audit_lag_seconds (.+)$/m.exec(await scrape())?.[1])).toBeGreaterThanOrEqual(7_200)
 })
 
 test('gauges are read at the moment of the scrape', async () => {

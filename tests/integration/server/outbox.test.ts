@@ -19,6 +19,7 @@ import { CRASHES_AT_MOST } from '../../../server/jobs/failure.ts'
 import type { Job } from '../../../server/jobs/job.ts'
 import { createLogger } from '../../../server/log.ts'
 import { createDatabase, PASSWORDS, type TestDatabase } from '../database.ts'
+import { addClient, addContact, addNumber } from './fixtures.ts'
 
 let db: TestDatabase
 let sql: Database
@@ -148,6 +149,25 @@ describe('the operator', () => {
     expect(await discardOutbox(sql, await add('done'))).toBe(false)
     expect(await discardOutbox(sql, await add('ready', { leased: true }))).toBe(false)
     expect(await states()).toEqual(['done', 'ready'])
+  })
+
+  test('a message whose sending is discarded is rejected, unless it has begun', async () => {
+    const client = await addClient(db.sql, 'discards')
+    const number = await addNumber(db.sql, client)
+    const contact = await addContact(db.sql, number)
+    const discard = async (status: string) => {
+      const [message] = await db.sql<{ id: string }[]>`
+        insert into messages (phone_number_id, contact_id, client_id, direction, message_type, status)
+        values (${number.id}, ${contact}, ${client.id}, 'outbound', 'text', ${status}) returning id`
+      const data = JSON.stringify({ messageId: message?.id })
+      const [row] = await db.sql<{ id: number }[]>`
+        insert into outbox (name, data, state) values ('wa/message.send.requested', ${data}::text::jsonb, 'dead')
+        returning id::float8 as id`
+      expect(await discardOutbox(sql, row?.id ?? 0)).toBe(true)
+      return (await db.sql`select status from messages where id = ${message?.id ?? ''}`)[0]?.status
+    }
+    expect(await discard('queued')).toBe('rejected')
+    expect(await discard('sending')).toBe('sending')
   })
 
   test('holds everything back and lets it go again', async () => {
