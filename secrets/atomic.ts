@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /**
@@ -28,7 +28,9 @@ export async function writeAtomically(
   mode: number,
   owner?: { uid: number; gid: number },
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+  await removeAbandoned(path)
+  const unique = `${process.pid}.${randomBytes(6).toString('hex')}`
+  const temporary = join(dirname(path), `.${basename(path)}.${unique}.tmp`)
   try {
     const file = await open(temporary, 'wx', mode)
     try {
@@ -49,5 +51,23 @@ export async function writeAtomically(
     await directory.sync()
   } finally {
     await directory.close()
+  }
+}
+
+/** What a writer that was killed half-way left beside the file. */
+async function removeAbandoned(path: string): Promise<void> {
+  const start = `.${basename(path)}.`
+  for (const name of await readdir(dirname(path))) {
+    const pid = name.startsWith(start) && /^(\d+)\.[0-9a-f]{12}\.tmp$/.exec(name.slice(start.length))?.[1]
+    if (pid && !isRunning(Number(pid))) await rm(join(dirname(path), name), { force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
