@@ -48,8 +48,10 @@ export async function storeUpdates(
   )
   const work = async (tx: Transaction): Promise<readonly Stored[]> => {
     // Sent together, run in this order: each look sees what was committed before the lock was ours.
-    const [, fresh, directory] = await Promise.all([
+    const [, , fresh, directory] = await Promise.all([
       lockNumber(tx, number.id),
+      // Not flushed to disk: the delivery is, and can be processed again.
+      tx`select set_config('synchronous_commit', 'off', true)`,
       onlyNew(tx, number.id, messages),
       loadContacts(tx, number.id, peopleOf({ messages, statuses, preferences })),
     ])

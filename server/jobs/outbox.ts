@@ -96,13 +96,15 @@ export class OutboxLeases {
     this.#flushing = undefined
   }
 
+  /** Not flushed to disk: a crash of the database that forgets it makes the job run once more, which it has to bear anyway. */
   async #write(batch: readonly Settlement[]): Promise<void> {
     await this.#sql`
+      with relaxed as materialized (select set_config('synchronous_commit', 'off', true))
       update outbox o set state = s.state, attempts = s.attempts, last_error = coalesce(s.error, o.last_error),
         run_after = coalesce(now() + s."delayMs" * interval '1 millisecond', o.run_after),
         done_at = case when s.state = 'done' then now() end, leased_by = null, leased_until = null
       from jsonb_to_recordset(${JSON.stringify(batch)}::text::jsonb)
-        as s (id bigint, state text, attempts int, error text, "delayMs" float8)
+        as s (id bigint, state text, attempts int, error text, "delayMs" float8), relaxed
       where o.id = s.id and o.leased_by = ${this.#runner}`
   }
 

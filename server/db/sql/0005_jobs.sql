@@ -59,6 +59,8 @@ returns setof outbox language plpgsql as $$
 begin
   -- Taken before the snapshot of the query below, so that of two runners the second sees what the first has leased.
   perform pg_advisory_xact_lock(hashtextextended('outbox ' || event, 0));
+  -- A lease that a crash of the database forgets is taken again.
+  perform set_config('synchronous_commit', 'off', true);
   return query
     -- One index probe per key instead of a walk over all rows: a long queue of one number must not hide the others.
     with recursive keys (key) as (
