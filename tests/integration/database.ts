@@ -14,6 +14,8 @@ export interface TestDatabase {
   /** Connected as superuser, to look at what really is there. */
   readonly sql: Database
   migrate(): Promise<string[]>
+  /** Runs what changes roles. They belong to the whole cluster, so two test files at once would update the same rows. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>
   drop(): Promise<void>
 }
 
@@ -34,21 +36,24 @@ export async function createDatabase(): Promise<TestDatabase> {
   await admin`create database ${admin(name)}`
   const url = new URL(`/${name}`, given)
   const sql = connect({ url, role: 'postgres', password: superuserPassword, max: 2 })
+  const exclusively = async <T>(work: () => Promise<T>): Promise<T> => {
+    await admin`select pg_advisory_lock(1)`
+    return await work().finally(() => admin`select pg_advisory_unlock(1)`)
+  }
   return {
     url,
     superuserPassword,
     sql,
-    migrate: async () => {
-      // Two files at once would update the same roles.
-      await admin`select pg_advisory_lock(1)`
-      const options = {
-        databaseUrl: url,
-        superuserPassword,
-        ownerPassword: PASSWORDS.owner,
-        appPassword: PASSWORDS.app,
-      }
-      return await migrate(options).finally(() => admin`select pg_advisory_unlock(1)`)
-    },
+    exclusively,
+    migrate: () =>
+      exclusively(() =>
+        migrate({
+          databaseUrl: url,
+          superuserPassword,
+          ownerPassword: PASSWORDS.owner,
+          appPassword: PASSWORDS.app,
+        }),
+      ),
     drop: async () => {
       await sql.end({ timeout: 1 })
       await admin`drop database ${admin(name)} with (force)`

@@ -19,14 +19,16 @@ afterAll(async () => {
 
 const names = MIGRATIONS.map(({ name }) => name)
 const run = (migrations = MIGRATIONS) =>
-  migrate(
-    {
-      databaseUrl: db.url,
-      superuserPassword: db.superuserPassword,
-      ownerPassword: PASSWORDS.owner,
-      appPassword: PASSWORDS.app,
-    },
-    migrations,
+  db.exclusively(() =>
+    migrate(
+      {
+        databaseUrl: db.url,
+        superuserPassword: db.superuserPassword,
+        ownerPassword: PASSWORDS.owner,
+        appPassword: PASSWORDS.app,
+      },
+      migrations,
+    ),
   )
 
 test('two at once apply everything once; one more finds nothing to do', async () => {
