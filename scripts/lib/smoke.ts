@@ -146,9 +146,11 @@ const conversation: Probe = async (target) => {
   const number = ['--client', CLIENT, '--phone', standIn.numberId]
   const scopes = ['get_messages', 'get_message', 'send_message'].map((tool) => `tools:${tool}`).join(',')
   const { key, id } = await mintKey(target, ['--scopes', scopes])
-  const granted = await admin(['grants', 'add', ...number, '--verbs', 'read,send'])
-  if (granted.exitCode !== 0) throw new Error(`no grant could be added: ${granted.stderr.trim()}`)
   try {
+    // Of a run that was killed; usually there is none.
+    await admin(['grants', 'revoke', ...number])
+    const granted = await admin(['grants', 'add', ...number, '--verbs', 'read,send'])
+    if (granted.exitCode !== 0) throw new Error(`no grant could be added: ${granted.stderr.trim()}`)
     const client = new Client({ name: 'whatsapp-mcp smoke test', version: '1' })
     await client.connect(transport(target, key))
     return await converse(standIn.phone, client).finally(() => client.close())
