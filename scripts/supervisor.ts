@@ -32,8 +32,11 @@ async function start(): Promise<void> {
   // On every start: cheap when there is nothing to do, and right after a restore or a rotated password.
   await run`docker ${COMPOSE} run --rm --no-deps -T migrate`
   await run`docker ${COMPOSE} up --detach --wait --wait-timeout 120 --remove-orphans ${SERVICES}`
-  // What a profile adds. Rows wait in the outbox without it, so it must not keep the stack down.
-  await run`docker ${COMPOSE} up --detach`.nothrow()
+}
+
+/** What a profile adds. Rows wait in the outbox without it, so neither its failure nor its slowness concerns the stack. */
+async function startExtras(): Promise<void> {
+  await run`docker ${COMPOSE} up --detach`.nothrow().timeout('10m')
 }
 
 async function servicesDown(): Promise<string[]> {
@@ -58,7 +61,7 @@ async function watch(): Promise<never> {
 try {
   await start()
   await notify('--ready', '--status=healthy')
-  await watch()
+  await Promise.all([watch(), startExtras()])
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1
