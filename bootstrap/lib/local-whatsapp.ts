@@ -5,7 +5,7 @@ import { writeAtomically } from '../../secrets/atomic.ts'
 import type { Context } from './context.ts'
 import { freePort } from './embedded-postgres.ts'
 import { Fail, lastLines } from './fail.ts'
-import { end, SANDBOX_NUMBER, sandboxOf, serverCommand } from './local.ts'
+import { adminCommand, end, SANDBOX_NUMBER, sandboxOf } from './local.ts'
 import type { Resource } from './resource.ts'
 
 const SANDBOX_ACCOUNT = '100000000000001'
@@ -44,15 +44,7 @@ export function sandboxWhatsApp(context: Context): Resource {
 
 /** The number, booked to a client that owns everything in the sandbox. */
 export function sandboxNumber(context: Context): Resource {
-  const admin = async (...args: string[]) => {
-    const result = await serverCommand(context, args)
-    if (result.exitCode !== 0)
-      throw new Fail(`server ${args.slice(0, 2).join(' ')} failed`, {
-        next: 'read the lines above; a fresh try: ./bootstrap/run.sh --local',
-        output: lastLines(result.stderr),
-      })
-    return result.stdout
-  }
+  const admin = async (...args: string[]) => (await adminCommand(context, args)).stdout
   return {
     title: 'number',
     inspect: async () =>

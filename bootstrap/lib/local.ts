@@ -147,7 +147,7 @@ export async function finishLocal(context: Context, once: boolean): Promise<void
   const url = `${sandboxOf(context).url}/mcp`
   // Trying things out takes more calls than an agent at work.
   const rights = ['--scopes', '*', '--rpm', '600']
-  const minted = await serverCommand(context, [
+  const minted = await adminCommand(context, [
     'keys',
     'mint',
     '--client',
@@ -191,6 +191,16 @@ export function serverCommand(context: Context, args: readonly string[]) {
     env,
     allowFailure: args[0] !== 'migrate',
   })`${process.execPath} ${context.root}/dist/server.js ${args}`
+}
+
+/** An admin command that the sandbox cannot do without. @throws Fail with its last lines */
+export async function adminCommand(context: Context, args: readonly string[]) {
+  const result = await serverCommand(context, args)
+  if (result.exitCode === 0) return result
+  throw new Fail(`server ${args.slice(0, 2).join(' ')} failed`, {
+    next: 'read the lines above; a fresh try: ./bootstrap/run.sh --local',
+    output: lastLines(result.stderr),
+  })
 }
 
 function serverEnvironment(context: Context, consumer: 'app' | 'migrate' = 'app'): Record<string, string> {
