@@ -72,6 +72,14 @@ export class ToolOutput {
   }
 }
 
+/** Of a tool that looks into our own database and changes nothing. */
+export const readAnnotations: Tool['annotations'] = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false,
+}
+
 /** Keeps the types of one tool together while it joins the list of all. */
 export function tool<Input extends z.ZodObject, Output extends z.ZodObject>(
   definition: Tool<Input, Output>,

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import {
   type ContactRow,
   contactColumns,
@@ -31,7 +31,7 @@ export const findContact = tool({
   output: z.object({ contacts: z.array(contactSchema), next_cursor: z.string().nullable() }),
   verb: 'read',
   subject: 'numbers',
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: readAnnotations,
   run: (input, { db, grants }) => {
     const from = input.cursor === undefined ? undefined : decodeCursor(input.cursor)
     return db.read(async (sql) => {

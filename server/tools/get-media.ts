@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers'
 import * as z from 'zod'
 import type { ClientScope } from '../db/scoped.ts'
-import { ToolOutput, tool } from '../mcp/tool.ts'
+import { readAnnotations, ToolOutput, tool } from '../mcp/tool.ts'
 import { ToolError } from '../mcp/tool-error.ts'
 import type { Media } from '../media/media.ts'
 import { findMessage, messageField } from './message-ref.ts'
@@ -67,7 +67,7 @@ export function getMedia({ media }: Services) {
     output,
     verb: 'read',
     subject: 'number',
-    annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+    annotations: readAnnotations,
     locate: async (wanted, db) => (await find(wanted, db))?.numberId,
     run: async (wanted, { db, identity }) => {
       if ((wanted.media_id === undefined) === (wanted.message_id === undefined)) {

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Grant } from '../auth/grants.ts'
 import type { Transaction } from '../db/pool.ts'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import { explainMetaError } from '../meta/explain.ts'
 import { phoneNumberId, timeoutS } from './input.ts'
 import { locateMessage, messageField, requireMessage } from './message-ref.ts'
@@ -52,7 +52,7 @@ export const getMessage = ({ listener }: Pick<Services, 'listener'>) =>
     verb: 'read',
     subject: 'number',
     locate: locateMessage,
-    annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+    annotations: readAnnotations,
     run: async (input, context) => {
       const { db, grants } = context
       const { id } = await requireMessage(db, input.message_id)

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Transaction } from '../db/pool.ts'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import { findConversation } from './conversation.ts'
 import { direction, limit, moment, phoneNumberId, uuid } from './input.ts'
 import { type MessageRow, messageColumns, messageSchema, messageTables, viewMessage } from './message-view.ts'
@@ -56,7 +56,7 @@ export const getMessages = tool({
     contact === undefined
       ? Promise.resolve(undefined)
       : db.read(async (sql) => (await findConversation(sql, db.tenant.numberIds, contact)).numberId),
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: readAnnotations,
   run: (input, { db, grants }) =>
     db.read(async (sql) => {
       const { contact, limit, since, since_id } = input

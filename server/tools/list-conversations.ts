@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Transaction } from '../db/pool.ts'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import {
   type ContactRow,
   contactColumns,
@@ -42,7 +42,7 @@ export const listConversations = tool({
   }),
   verb: 'read',
   subject: 'numbers',
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: readAnnotations,
   run: (input, { db, grants }) => {
     const from = input.cursor === undefined ? undefined : decodeCursor(input.cursor)
     return db.read(async (sql) => {

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { Grant } from '../auth/grants.ts'
 import type { Identity } from '../auth/identity.ts'
 import type { Transaction } from '../db/pool.ts'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import { budgetsOf } from '../outbound/budget.ts'
 import { phoneNumberId } from './input.ts'
 
@@ -42,7 +42,7 @@ export const listNumbers = tool({
   }),
   verb: null,
   subject: 'numbers',
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: readAnnotations,
   run: (_, { db, grants, identity }) =>
     db.read(async (sql) => ({
       numbers: await Promise.all(grants.map((grant) => describeNumber(sql, identity, grant))),

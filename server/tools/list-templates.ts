@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Database } from '../db/pool.ts'
 import { emit } from '../jobs/emit.ts'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import { ToolError } from '../mcp/tool-error.ts'
 import { type StoredTemplate, shapeOf } from '../outbound/template.ts'
 import { grantOf, numberField } from './send-result.ts'
@@ -63,7 +63,7 @@ export const listTemplates = ({ sql }: Pick<Services, 'sql'>) =>
     output,
     verb: 'read',
     subject: 'number',
-    annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+    annotations: readAnnotations,
     run: async (input, context) => {
       const { wabaId } = grantOf(context).number
       const [name, language] = input.cursor === undefined ? ['', ''] : decode(input.cursor)

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import { VERSION } from '../version.ts'
 
 /** Tells a client that its key and the way here work. */
@@ -11,6 +11,6 @@ export const ping = tool({
   output: z.object({ ok: z.literal(true), ts: z.string(), version: z.string() }),
   verb: null,
   subject: 'none',
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: readAnnotations,
   run: () => ({ ok: true as const, ts: new Date().toISOString(), version: VERSION }),
 })

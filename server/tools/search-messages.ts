@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import { findConversation } from './conversation.ts'
 import { decodeCursor, toPage } from './cursor.ts'
 import { cursor, detail, direction, limit, moment, phoneNumberId } from './input.ts'
@@ -42,7 +42,7 @@ export const searchMessages = tool({
   output: z.object({ messages: z.array(messageSchema), next_cursor: z.string().nullable() }),
   verb: 'read',
   subject: 'numbers',
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  annotations: readAnnotations,
   run: (input, { db, grants }) => {
     const from = input.cursor === undefined ? undefined : decodeCursor(input.cursor)
     return db.read(async (sql) => {

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Transaction } from '../db/pool.ts'
-import { tool } from '../mcp/tool.ts'
+import { readAnnotations, tool } from '../mcp/tool.ts'
 import { ToolError } from '../mcp/tool-error.ts'
 import { findConversation } from './conversation.ts'
 import { phoneNumberId, timeoutS, uuid } from './input.ts'
@@ -32,7 +32,7 @@ export const waitForReply = ({ listener }: Pick<Services, 'listener'>) =>
     subject: 'number',
     locate: ({ conversation_id }, db) =>
       db.read(async (sql) => (await findConversation(sql, db.tenant.numberIds, conversation_id)).numberId),
-    annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+    annotations: readAnnotations,
     run: async ({ conversation_id, after_message_id, timeout_s }, context) => {
       const { db, grants } = context
       const start = await db.read(async (sql) => {
