@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import * as z from 'zod'
 import { createAuthority } from './lib/authority.ts'
 import { Drill, PROJECT, type Scenario } from './lib/drill.ts'
-import { type Engine, openEngine } from './lib/engine.ts'
+import { type Engine, NUMBER, openEngine } from './lib/engine.ts'
 import { buildApp, buildImages } from './lib/images.ts'
 import { prepareMaterial } from './lib/material.ts'
 import { createNetwork, removeAll } from './lib/network.ts'
@@ -53,7 +53,7 @@ Boots bare Debian hosts in containers and proves the bootstrap on them. Needs ro
 
 Report: tests/drill/report/. Exit codes: 0 all passed, 1 something failed, 2 wrong usage.`
 
-const TEMPORARY = 'whatsapp-mcp-drill-'
+const TEMPORARY = `whatsapp-mcp-drill-${NUMBER}-`
 
 let stopping = false
 
@@ -156,7 +156,7 @@ async function perform(
     floor: drill.floor,
     steps: drill.steps,
   }
-  const place = join(import.meta.dirname, 'report')
+  const place = join(import.meta.dirname, NUMBER === 0 ? 'report' : `report-${NUMBER}`)
   await writeReport(report, place, o.copy)
   say(`report: ${join(place, 'report.md')}`)
   process.stdout.write(`${await readFile(join(place, 'report.md'), 'utf8')}\n`)

@@ -6,8 +6,16 @@ import { join } from 'node:path'
 import { say, until } from './progress.ts'
 import { type Result, type RunOptions, run, tail } from './run.ts'
 
-/** Marks everything the drill makes, so that it can be found and removed. */
-export const LABEL = 'org.whatsapp-mcp.drill'
+/** Several drills may run on one machine, each under a number of its own: $DRILL_NUMBER, 0 to 9. */
+export const NUMBER = Number(process.env.DRILL_NUMBER ?? 0)
+
+const LABEL_NAME = 'org.whatsapp-mcp.drill'
+
+/** Marks everything this drill makes, so that it can be found and removed. */
+export const LABEL = `${LABEL_NAME}=${NUMBER}`
+
+/** Marks images, which all drills of the machine share. */
+export const IMAGE_LABEL = `${LABEL_NAME}.image=1`
 
 export interface Engine {
   /** Version of the daemon. */

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { foreignAuthorities } from './authority.ts'
-import { docker, type Engine, LABEL } from './engine.ts'
+import { docker, type Engine, IMAGE_LABEL } from './engine.ts'
 import { timed } from './progress.ts'
 import { run } from './run.ts'
 
@@ -107,7 +107,7 @@ async function image(name: ImageName, base: string, engine: Engine): Promise<str
       // The binary that runs this very drill: the upstream build, pinned by the lockfile.
       if (extras.includes('node')) await cp(process.execPath, join(context, 'node'))
       if (extras.includes('npm')) await fetchNpm(context)
-      const labels = ['--label', `${LABEL}.image=1`]
+      const labels = ['--label', IMAGE_LABEL]
       await docker(
         ['build', '--network', 'host', '--build-arg', `BASE=${base}`, ...labels, '-t', tag, context],
         {

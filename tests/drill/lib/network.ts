@@ -1,11 +1,11 @@
 import type { Authority } from './authority.ts'
-import { docker, LABEL } from './engine.ts'
+import { docker, LABEL, NUMBER } from './engine.ts'
 import type { Images } from './images.ts'
 import { say, timed, until } from './progress.ts'
 
-export const NETWORK = 'whatsapp-mcp-drill'
+export const NETWORK = NUMBER === 0 ? 'whatsapp-mcp-drill' : `whatsapp-mcp-drill-${NUMBER}`
 /** Away from 172.16/12, where the engine inside the host makes its own networks. */
-const SUBNET = '10.231.0.0/24'
+const SUBNET = `10.231.${NUMBER}.0/24`
 
 export const DOMAIN = 'wa.drill.test'
 const PEBBLE = 'pebble.drill.test'
@@ -13,7 +13,7 @@ const REGISTRY = 'registry.drill.test'
 /** Resolves to the client, so to a machine that is not the host. */
 export const ELSEWHERE = 'elsewhere.drill.test'
 /** The client also plays Meta; containers on the host reach it by address, whatever they resolve names with. */
-export const STAND_IN = { address: '10.231.0.250', graphPort: 9100, phonePort: 9101 }
+export const STAND_IN = { address: `10.231.${NUMBER}.250`, graphPort: 9100, phonePort: 9101 }
 /** The server's admin command line on the host. */
 export const ADMIN = ['docker', 'compose', '-f', '/opt/whatsapp-mcp/docker-compose.prod.yml'].concat(
   ['--env-file', '/etc/whatsapp-mcp/stack.env', 'exec', '-T'],
