@@ -13,9 +13,9 @@ export function problemOfValue(name: SecretName, value: Secret): string | undefi
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get in
   if (/[\x00-\x1f\x7f]/.test(text)) return 'must be one line without control characters'
   if (!text.isWellFormed()) return 'holds characters that are not valid Unicode'
-  const { minLength } = specOf(name)
+  const { minLength, problem } = specOf(name)
   if (text.length < minLength) return `must have at least ${minLength} characters, has ${text.length}`
-  return undefined
+  return problem?.(text)
 }
 
 /** What is wrong with a whole set of secrets: unknown names, missing ones, unusable values. [] = nothing. */

@@ -2,6 +2,7 @@
  * The one list of secrets: what the encrypted file must hold, which container may read each value, and how the
  * server's configuration names it. The encrypted file, `explode` and `server/config` all follow this list.
  */
+import { problemOfAudit, problemOfOffsite } from './remotes.ts'
 
 /** A program that reads secrets, with the numeric owner its container runs as. */
 export const CONSUMERS = {
@@ -13,6 +14,8 @@ export const CONSUMERS = {
   postgres: { uid: 70, gid: 70 },
   /** user `inngest` of its image, where the profile of that name is used */
   inngest: { uid: 1000, gid: 1000 },
+  /** root's own jobs on the host: backups, their copies elsewhere, alerts; no container sees these */
+  host: { uid: 0, gid: 0 },
 } as const
 
 export type Consumer = keyof typeof CONSUMERS
@@ -28,7 +31,14 @@ export interface SecretSpec {
   readonly optional?: true
   /** Shortest acceptable value, in characters. */
   readonly minLength: number
+  /** What is wrong with the form of a value, or `undefined`; the value is not part of the answer. */
+  readonly problem?: (text: string) => string | undefined
 }
+
+const problemOfUrl = (text: string): string | undefined =>
+  /^https?:/.test(text) && URL.canParse(text)
+    ? undefined
+    : 'must be a URL that begins with https:// or http://'
 
 const table = {
   wa_app_secret: {
@@ -135,6 +145,36 @@ const table = {
     source: { generate: 24 },
     minLength: 24,
   },
+  backup_signing_key: {
+    title: 'Key that signs the manifest of each backup, so that only our own are restored',
+    consumers: ['host'],
+    source: { generate: 32 },
+    minLength: 32,
+  },
+  offsite_remote: {
+    title: 'Where encrypted backups are copied to: JSON with type, path and options of rclone',
+    consumers: ['host'],
+    source: 'ask',
+    optional: true,
+    minLength: 2,
+    problem: problemOfOffsite,
+  },
+  audit_remote: {
+    title: 'Where audit segments are pushed to: JSON with host, port, user, key and known_hosts',
+    consumers: ['host'],
+    source: 'ask',
+    optional: true,
+    minLength: 2,
+    problem: problemOfAudit,
+  },
+  alert_url: {
+    title: 'URL to which an alert is posted as JSON when a unit fails',
+    consumers: ['host'],
+    source: 'ask',
+    optional: true,
+    minLength: 10,
+    problem: problemOfUrl,
+  },
 } as const satisfies Record<string, SecretSpec>
 
 /** Secrets there is one of. */
@@ -144,7 +184,7 @@ export const SECRETS: Readonly<Record<FixedSecretName, SecretSpec>> = table
 
 export const SECRET_NAMES = Object.keys(table) as readonly FixedSecretName[]
 
-/** Secrets there may be several of, one per number or Meta app; the database refers to each by its whole name. */
+/** Secrets there may be several of: one per number or Meta app, which the database names by it, or one per job. */
 export const FAMILIES = {
   wa_access_token_: {
     title: 'Access token of numbers that have one of their own',
@@ -167,13 +207,22 @@ export const FAMILIES = {
     optional: true,
     minLength: 16,
   },
+  ping_url_: {
+    title:
+      'Dead-man URL of a job (backup_db, sync_offsite …), called after each success, with /fail after a failure',
+    consumers: ['host'],
+    source: 'ask',
+    optional: true,
+    minLength: 10,
+    problem: problemOfUrl,
+  },
 } as const satisfies Record<string, SecretSpec>
 
 type Family = keyof typeof FAMILIES
 
 export type SecretName = FixedSecretName | `${Family}${string}`
 
-/** What follows the name of the family: the number's or the app's. */
+/** What follows the name of the family: the number's, the app's or the job's. */
 const MEMBER = /^[a-z0-9_]{1,48}$/
 
 /** @returns `undefined` for a name that is none of ours. */

@@ -23,8 +23,23 @@ export async function newKey(): Promise<Key> {
 /** A value for every secret of the schema, each different and recognisable in any output. */
 export function allSecrets(): Map<SecretName, Secret> {
   return new Map(
-    SECRET_NAMES.map((name) => [name, new Secret(`canary-${name}-ü-0123456789abcdef0123456789`)]),
+    SECRET_NAMES.map((name) => {
+      const canary = `canary-${name}-ü-0123456789abcdef0123456789`
+      return [name, new Secret(OF_A_FORM[name]?.(canary) ?? canary)]
+    }),
   )
+}
+
+const KEY = '-----BEGIN OPENSSH PRIVATE KEY-----\n'
+const KNOWN_HOSTS = 'vault.example.org ssh-ed25519 AAAA'
+
+/** Secrets that are not any text; the canary is somewhere in them. */
+const OF_A_FORM: Partial<Record<SecretName, (canary: string) => string>> = {
+  offsite_remote: (canary) =>
+    JSON.stringify({ type: 's3', path: 'bucket/prefix', secret_access_key: canary }),
+  audit_remote: (canary) =>
+    JSON.stringify({ host: 'vault', user: 'audit', key: KEY + canary, known_hosts: KNOWN_HOSTS }),
+  alert_url: (canary) => `https://alerts.example.org/${canary}`,
 }
 
 /** A directory that is gone after the test. */
