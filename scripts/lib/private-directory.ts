@@ -1,0 +1,44 @@
+import { mkdtemp, readdir, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isRunning } from '../../secrets/atomic.ts'
+
+/** File systems that live in memory, by their magic numbers of statfs(2). */
+const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6]
+const PREFIX = 'whatsapp-mcp-private.'
+
+export interface PrivateDirectory extends AsyncDisposable {
+  readonly path: string
+  remove(): Promise<void>
+}
+
+/**
+ * A directory of one's own (0700) in memory, for key files that programs insist on reading from a path. What a killed
+ * process left behind is removed on the way.
+ * @throws Error when the place is on a disk
+ */
+export async function openPrivateDirectory(base: string = defaultBase()): Promise<PrivateDirectory> {
+  const { type } = await statfs(base)
+  if (!IN_MEMORY.includes(type)) {
+    throw new Error(
+      `${base} is on a disk, and keys must not be. Set RUNTIME_DIRECTORY to a directory on tmpfs.`,
+    )
+  }
+  await removeAbandoned(base)
+  const path = await mkdtemp(join(base, `${PREFIX}${process.pid}.`))
+  const remove = () => rm(path, { recursive: true, force: true })
+  return { path, remove, [Symbol.asyncDispose]: remove }
+}
+
+/** systemd names the service's own directory; otherwise root's /run, or what every user may write. */
+function defaultBase(): string {
+  const given = process.env.RUNTIME_DIRECTORY?.split(':')[0]
+  if (given) return given
+  return process.getuid?.() === 0 ? '/run' : '/dev/shm'
+}
+
+async function removeAbandoned(base: string): Promise<void> {
+  for (const name of await readdir(base)) {
+    const pid = name.startsWith(PREFIX) ? /^(\d+)\./.exec(name.slice(PREFIX.length))?.[1] : undefined
+    if (pid && !isRunning(Number(pid))) await rm(join(base, name), { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,67 @@
+import type { RemoteFile } from './remote.ts'
+
+const SEALED = '.age'
+
+/** Files of a set, as the far side names them. The manifest is not sealed: it holds no secret and is signed. */
+export const SET_FILES = ['database.dump', 'host.tar.age', 'manifest.json'] as const
+export type SetFile = (typeof SET_FILES)[number]
+
+/** Name of a set's file on the far side: `<set>.database.dump.age`. */
+export function setFileName(set: string, file: SetFile): string {
+  return file === 'database.dump' ? `${set}.${file}${SEALED}` : `${set}.${file}`
+}
+
+/** Our own media names only: anything else could not be brought back under its name. */
+const PLACE = /^[0-9A-Za-z.-]+(\/[0-9A-Za-z.-]+)*$/
+
+/**
+ * Name of a media file on the far side, which has no directories: `/` becomes `_`.
+ * @param place relative to the media directory
+ * @returns `undefined` for a file that cannot be one of ours
+ */
+export function mediaName(place: string): string | undefined {
+  return PLACE.test(place) ? place.replaceAll('/', '_') + SEALED : undefined
+}
+
+/** Where a media file of the far side belongs, relative to the media directory. `undefined`: not one of ours. */
+export function mediaPlace(name: string): string | undefined {
+  const base = splitAttempt(name).name
+  if (!base.endsWith(SEALED)) return undefined
+  const place = base.slice(0, -SEALED.length).replaceAll('_', '/')
+  return PLACE.test(place) && !place.split('/').some((part) => /^\.+$/.test(part)) ? place : undefined
+}
+
+/**
+ * An upload that broke off can be neither overwritten nor removed. The next attempt gets a number: `x.age`, `x.age.1`,
+ * `x.age.2`.
+ */
+export function splitAttempt(name: string): { name: string; attempt: number } {
+  const found = /^(.+\.(?:age|json))\.(\d{1,3})$/.exec(name)
+  return found ? { name: found[1] ?? name, attempt: Number(found[2]) } : { name, attempt: 0 }
+}
+
+/** What the far side holds, by name without the attempt; the latest attempt first. */
+export type Held = ReadonlyMap<string, readonly RemoteFile[]>
+
+export function byName(listing: readonly RemoteFile[]): Held {
+  const held = new Map<string, RemoteFile[]>()
+  for (const file of listing) {
+    const { name } = splitAttempt(file.name)
+    held.set(name, [...(held.get(name) ?? []), file])
+  }
+  for (const attempts of held.values()) {
+    attempts.sort((a, b) => splitAttempt(b.name).attempt - splitAttempt(a.name).attempt)
+  }
+  return held
+}
+
+/** The attempt that arrived whole, judged by its length. */
+export function whole(held: Held, name: string, bytes: number): RemoteFile | undefined {
+  return held.get(name)?.find((file) => file.bytes === bytes)
+}
+
+/** The name for the next attempt. */
+export function nextAttempt(held: Held, name: string): string {
+  const latest = held.get(name)?.[0]
+  return latest === undefined ? name : `${name}.${splitAttempt(latest.name).attempt + 1}`
+}

@@ -1,0 +1,167 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import * as z from 'zod'
+import { openPrivateDirectory } from '../lib/private-directory.ts'
+import type { RemoteSettings } from './settings.ts'
+
+/** Name of the one remote in our configuration. */
+const NAME = 'far'
+
+const FLAGS = [
+  ...['--contimeout', '15s', '--timeout', '60s', '--retries', '1', '--low-level-retries', '3'],
+  ...['--ask-password=false', '--use-json-log', '--stats', '1s', '--stats-log-level', 'NOTICE'],
+] as const
+
+/** What rclone would otherwise do beyond reading, listing and writing: a credential of ours may not, and need not. */
+const DEFAULTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  sftp: { shell_type: 'none', disable_hashcheck: 'true', set_modtime: 'false', ask_password: 'false' },
+  s3: { no_check_bucket: 'true' },
+}
+
+/** Options that are no secret, and that help in an error. */
+const PUBLIC = ['host', 'port', 'user', 'endpoint', 'region', 'provider']
+
+export interface RunOptions {
+  /** until it is given up */
+  readonly seconds: number
+  readonly input?: string
+  /** bytes moved so far */
+  readonly onBytes?: ((bytes: number) => void) | undefined
+}
+
+/** rclone with a configuration in memory that holds one remote. */
+export interface Rclone extends AsyncDisposable {
+  /** Key files for a run live here too, on tmpfs. */
+  readonly directory: string
+  /** The remote's name for a path, as an argument. */
+  at(path: string): string
+  /** @throws Error with what rclone says; no option's value is part of it */
+  run(argv: readonly string[], o: RunOptions): Promise<string>
+  /** For streams; `done` tells of success. */
+  start(argv: readonly string[], o: RunOptions): Started
+}
+
+export interface Started {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly done: Promise<void>
+  kill(): void
+}
+
+/** Writes the configuration; it is gone when the result is disposed of. */
+export async function openRclone(settings: RemoteSettings): Promise<Rclone> {
+  const home = await openPrivateDirectory()
+  const config = join(home.path, 'rclone.conf')
+  try {
+    await writeFile(config, await configOf(settings, home.path), { mode: 0o600 })
+  } catch (error) {
+    await home.remove()
+    throw error
+  }
+  const clean = redactor(settings)
+  const start: Rclone['start'] = (argv, o) => startRclone(config, home.path, argv, { ...o, clean })
+  return {
+    directory: home.path,
+    at: (path) => `${NAME}:${settings.path.replace(/\/+$/, '')}/${path}`,
+    start,
+    async run(argv, o) {
+      const { stdin, stdout, done } = start(argv, o)
+      stdin.end(o.input ?? '')
+      const chunks: Buffer[] = []
+      stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+      await done
+      return Buffer.concat(chunks).toString()
+    },
+    [Symbol.asyncDispose]: () => home.remove(),
+  }
+}
+
+async function configOf({ type, options, sftp }: RemoteSettings, directory: string): Promise<string> {
+  const lines: Record<string, string> = { type, ...DEFAULTS[type], ...options }
+  if (sftp) {
+    const [key, hosts] = [join(directory, 'key'), join(directory, 'known_hosts')]
+    await writeFile(key, `${sftp.keyPem.trim()}\n`, { mode: 0o600 })
+    await writeFile(hosts, `${sftp.knownHosts.trim()}\n`, { mode: 0o600 })
+    Object.assign(lines, { key_file: key, known_hosts_file: hosts })
+  }
+  return `[${NAME}]\n${Object.entries(lines)
+    .map(([name, value]) => `${name} = ${value}\n`)
+    .join('')}`
+}
+
+function redactor({ options }: RemoteSettings): (text: string) => string {
+  const secrets = Object.entries(options).flatMap(([name, value]) =>
+    PUBLIC.includes(name) || value.length < 6 ? [] : [value],
+  )
+  return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '‹redacted›'), text)
+}
+
+const logLine = z.object({
+  level: z.string(),
+  msg: z.string(),
+  object: z.string().optional(),
+  stats: z.object({ bytes: z.number() }).optional(),
+})
+
+function startRclone(
+  config: string,
+  home: string,
+  argv: readonly string[],
+  o: RunOptions & { clean: (text: string) => string },
+): Started {
+  const child: ChildProcessByStdio<Writable, Readable, Readable> = spawn(
+    'rclone',
+    ['--config', config, ...FLAGS, ...argv],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: environment(home),
+      timeout: o.seconds * 1000,
+      killSignal: 'SIGKILL',
+    },
+  )
+  const problems: string[] = []
+  let rest = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const said = readLine(line)
+      if (said?.stats) o.onBytes?.(said.stats.bytes)
+      else if (said?.level === 'error') problems.push(said.object ? `${said.object}: ${said.msg}` : said.msg)
+      else if (said === undefined && line.includes('Failed to'))
+        problems.push(line.replace(/^[\d/]+ [\d:]+ /, ''))
+    }
+  })
+  // A child that ends early is judged by what it says, not by the broken pipe.
+  child.stdin.on('error', () => undefined)
+  const done = new Promise<void>((resolve, reject) => {
+    child.on('error', () => reject(new Error('rclone cannot be run. Install it: apt-get install rclone')))
+    child.on('close', (code, signal) => {
+      if (code === 0) return resolve()
+      const why = signal
+        ? `it was ended by ${signal}; the limit is ${o.seconds} s`
+        : problems.slice(0, 3).join('; ') || `exit code ${code}`
+      reject(new Error(`rclone ${argv[0]}: ${o.clean(why)}`))
+    })
+  })
+  done.catch(() => undefined)
+  return { stdin: child.stdin, stdout: child.stdout, done, kill: () => child.kill('SIGKILL') }
+}
+
+function readLine(line: string): z.infer<typeof logLine> | undefined {
+  if (!line.startsWith('{')) return undefined
+  const parsed = logLine.safeParse(JSON.parse(line))
+  return parsed.success ? parsed.data : undefined
+}
+
+/** Not our whole environment: an RCLONE_… of the operator's shell would change what is done here. */
+function environment(home: string): Record<string, string> {
+  const kept = ['PATH', 'HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
+  const given = kept.flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return { ...Object.fromEntries(given), HOME: home, LC_ALL: 'C.UTF-8' }
+}
