@@ -20,7 +20,7 @@ const step: Step = {
       { path: `${context.paths.etc}/nginx/nginx.conf`, text: await nginxConfiguration(context), mode: 0o644 },
     ]),
     unitFile('whatsapp-mcp.service', context),
-    { ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] },
+    ...(context.start ? [{ ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] }] : []),
   ],
   local: (context) => [
     sandboxPostgres(context),

@@ -15,6 +15,7 @@ const step: Step = {
   host: () => [],
   local: () => [],
   async verify(context) {
+    if (!context.start) return
     const checks = await (context.mode === 'host'
       ? smokeHost({ address: '127.0.0.1' })
       : smoke(await sandboxTarget(context)))

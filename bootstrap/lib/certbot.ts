@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { expiry, lineage, readCertificate } from '../../scripts/lib/certificate.ts'
+import { expiry, isCurrent, lineage, readCertificate } from '../../scripts/lib/certificate.ts'
 import type { Context } from './context.ts'
 import { Fail } from './fail.ts'
 import { readIfThere } from './files.ts'
@@ -24,6 +24,8 @@ export function certificate(context: Context, webroot: string): Resource {
       if (found === undefined) return `there is no certificate for ${domain}`
       if (found.checkHost(domain) === undefined) return `the certificate is not for ${domain}`
       if (await issuedElsewhere()) return `the certificate comes from another authority than ${server}`
+      // A host that takes over cannot renew before DNS leads to it; until then it makes do with what it was given.
+      if (context.recovering && isCurrent(found)) return undefined
       return expiry(found)
     },
     async apply() {

@@ -19,6 +19,10 @@ export interface Context {
   readonly readAgeKey: (() => Promise<string>) | undefined
   /** True when a person can be asked. */
   readonly interactive: boolean
+  /** This host takes over from another, to which DNS may still lead. */
+  readonly recovering: boolean
+  /** False: the stack, its timers and its first backup stay as they are, and nothing is proved yet. */
+  readonly start: boolean
   /** What the local sandbox is running, for the smoke test and for the end. */
   local?: LocalSandbox
 }

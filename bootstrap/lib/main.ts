@@ -92,6 +92,8 @@ function newContext(options: Options, sandbox: string | undefined): Context {
     shell: realShell(log),
     answers: {} as Answers,
     readAgeKey: options.ageKey,
+    recovering: options.recovering,
+    start: options.start,
     interactive: process.stdin.isTTY === true && process.stderr.isTTY === true && !options.json,
     ...(sandbox === undefined ? {} : { local: { cleanUp: [] } }),
   }
@@ -148,7 +150,8 @@ function conclude(
   else if (options.plan) {
     const open = run.steps.flatMap((step) => step.resources).filter((r) => r.state === 'differs').length
     say(open === 0 ? green('\nnothing to do') : bold(`\n${open} to change`))
-  } else if (context.mode === 'host') say(green(`\nhealthy: ${url}`))
+  } else if (!context.start) say(green('\nprepared: nothing of the stack was started'))
+  else if (context.mode === 'host') say(green(`\nhealthy: ${url}`))
   if (!options.json) return
   print({
     ok: run.ok,

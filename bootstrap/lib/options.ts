@@ -13,6 +13,10 @@ export interface Options {
   ageKey?: () => Promise<string>
   local: boolean
   once: boolean
+  /** This host takes over from another, to which DNS may still lead. */
+  recovering: boolean
+  /** False: everything is established, nothing of the stack started. */
+  start: boolean
   help: boolean
 }
 
@@ -29,6 +33,8 @@ changes only what differs, and says what that was.
   --answers FILE       domain, email and image as YAML instead of prompts
   --age-key-file FILE  read the age key from a file (- for standard input) instead of a hidden prompt
   --age-key-fd N       read the age key from an open file descriptor
+  --recovering         this host takes over: DNS may lead elsewhere as long as its certificate is valid
+  --no-start           start neither the stack nor its timers, and leave out the smoke test
   --json               print the result as JSON on standard output
   --local              the same six steps in a private directory, on an embedded Postgres
   --once               with --local: prove it with the smoke test, remove everything, exit
@@ -39,6 +45,11 @@ Exit codes: 0 all well, 1 a step failed, 2 wrong usage, 3 refused before anythin
 /** A command line that cannot be followed. */
 export class UsageError extends Error {}
 
+const HOST_ONLY = [
+  ...(['plan', 'from', 'only', 'answers'] as const),
+  ...(['age-key-file', 'age-key-fd', 'recovering', 'no-start'] as const),
+]
+
 /** @throws {UsageError} for unknown or contradictory options. */
 export function parseOptions(args: readonly string[]): Options {
   let values: ReturnType<typeof parse>['values']
@@ -47,10 +58,8 @@ export function parseOptions(args: readonly string[]): Options {
   } catch (cause) {
     throw new UsageError(messageOf(cause), { cause })
   }
-  const { plan = false, json = false, local = false, once = false, help = false } = values
-  const forbidden = (['plan', 'from', 'only', 'answers', 'age-key-file', 'age-key-fd'] as const).filter(
-    (name) => values[name] !== undefined,
-  )
+  const { plan = false, json = false, local = false, once = false, recovering = false, help = false } = values
+  const forbidden = HOST_ONLY.filter((name) => values[name] !== undefined)
   if (local && forbidden.length > 0)
     throw new UsageError(`--local takes no --${forbidden[0]}: it starts from nothing each time`)
   if (once && !local) throw new UsageError('--once belongs to --local')
@@ -62,6 +71,8 @@ export function parseOptions(args: readonly string[]): Options {
     json,
     local,
     once,
+    recovering,
+    start: values['no-start'] !== true,
     help,
     ...(values.from === undefined ? {} : { from: values.from }),
     ...(values.only === undefined ? {} : { only: values.only }),
@@ -83,6 +94,8 @@ function parse(args: readonly string[]) {
       'age-key-fd': { type: 'string' },
       local: { type: 'boolean' },
       once: { type: 'boolean' },
+      recovering: { type: 'boolean' },
+      'no-start': { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })

@@ -31,6 +31,11 @@ export function expiry(certificate: X509Certificate, now = Date.now()): string |
   return left < (to - from) / 3 - 3 * DAY ? `only ${days} days are left` : undefined
 }
 
+/** Whether clients accept a certificate now, however soon it is due. */
+export function isCurrent(certificate: X509Certificate, now = Date.now()): boolean {
+  return Date.parse(certificate.validFrom) <= now && now < Date.parse(certificate.validTo)
+}
+
 /** What differs between certbot's certificate and the copy nginx reads, or `undefined`. */
 export async function inspectDeployed(domain: string): Promise<string | undefined> {
   for (const name of FILES) {

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { expiry } from '../../../scripts/lib/certificate.ts'
+import { expiry, isCurrent } from '../../../scripts/lib/certificate.ts'
 
 const DAY = 86_400_000
 const NOW = Date.parse('2027-03-01T00:00:00Z')
@@ -32,5 +32,16 @@ describe('expiry', () => {
     [90, -1, /it expired/],
   ])('calls a %i-day certificate with %i days left due', (lifetime, left, message) => {
     expect(expiry(certificate({ lifetime, left }), NOW)).toMatch(message)
+  })
+})
+
+describe('isCurrent', () => {
+  it.each([
+    [90, 1, true],
+    [90, 0.01, true],
+    [90, -0.01, false],
+    [90, 91, false],
+  ])('a %i-day certificate with %d days left: %s', (lifetime, left, current) => {
+    expect(isCurrent(certificate({ lifetime, left }), NOW)).toBe(current)
   })
 })

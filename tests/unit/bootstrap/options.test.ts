@@ -10,7 +10,13 @@ describe('parseOptions', () => {
     })
   })
 
+  it('starts what it establishes, unless told not to', () => {
+    expect(parseOptions([])).toMatchObject({ start: true, recovering: false })
+    expect(parseOptions(['--recovering', '--no-start'])).toMatchObject({ start: false, recovering: true })
+  })
+
   it.each([
+    [['--local', '--recovering'], /--local takes no --recovering/],
     [['--frm', '30'], /Unknown option '--frm'/],
     [['--local', '--plan'], /--local takes no --plan/],
     [['--once'], /--once belongs to --local/],

@@ -42,5 +42,7 @@ export function testContext(shell: Shell, sandbox?: string): Context {
     answers: ANSWERS,
     readAgeKey: undefined,
     interactive: false,
+    recovering: false,
+    start: true,
   }
 }
