@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import * as z from 'zod'
+import type { OffsiteSettings } from '../../secrets/remotes.ts'
 import { openPrivateDirectory } from '../lib/private-directory.ts'
-import type { RemoteSettings } from './settings.ts'
 
 /** Name of the one remote in our configuration. */
 const NAME = 'far'
@@ -21,7 +21,7 @@ const DEFAULTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 }
 
 /** Options that are no secret, and that help in an error. */
-const PUBLIC = ['host', 'port', 'user', 'endpoint', 'region', 'provider']
+const PUBLIC = ['type', 'path', 'host', 'port', 'user', 'endpoint', 'region', 'provider', 'known_hosts']
 
 export interface RunOptions {
   /** until it is given up */
@@ -51,7 +51,7 @@ export interface Started {
 }
 
 /** Writes the configuration; it is gone when the result is disposed of. */
-export async function openRclone(settings: RemoteSettings): Promise<Rclone> {
+export async function openRclone(settings: OffsiteSettings): Promise<Rclone> {
   const home = await openPrivateDirectory()
   const config = join(home.path, 'rclone.conf')
   try {
@@ -78,22 +78,23 @@ export async function openRclone(settings: RemoteSettings): Promise<Rclone> {
   }
 }
 
-async function configOf({ type, options, sftp }: RemoteSettings, directory: string): Promise<string> {
-  const lines: Record<string, string> = { type, ...DEFAULTS[type], ...options }
-  if (sftp) {
-    const [key, hosts] = [join(directory, 'key'), join(directory, 'known_hosts')]
-    await writeFile(key, `${sftp.keyPem.trim()}\n`, { mode: 0o600 })
-    await writeFile(hosts, `${sftp.knownHosts.trim()}\n`, { mode: 0o600 })
-    Object.assign(lines, { key_file: key, known_hosts_file: hosts })
+async function configOf(settings: OffsiteSettings, directory: string): Promise<string> {
+  const { path: _, key_pem: key, known_hosts: hosts, ...options } = settings
+  const lines: Record<string, unknown> = { ...DEFAULTS[settings.type], ...options }
+  const asFile = async (option: string, text: string | undefined): Promise<void> => {
+    if (text === undefined) return
+    lines[option] = join(directory, option)
+    await writeFile(join(directory, option), `${text.trim()}\n`, { mode: 0o600 })
   }
-  return `[${NAME}]\n${Object.entries(lines)
-    .map(([name, value]) => `${name} = ${value}\n`)
-    .join('')}`
+  await asFile('key_file', key)
+  await asFile('known_hosts_file', hosts)
+  const text = Object.entries(lines).map(([name, value]) => `${name} = ${value}\n`)
+  return `[${NAME}]\n${text.join('')}`
 }
 
-function redactor({ options }: RemoteSettings): (text: string) => string {
-  const secrets = Object.entries(options).flatMap(([name, value]) =>
-    PUBLIC.includes(name) || value.length < 6 ? [] : [value],
+function redactor(settings: OffsiteSettings): (text: string) => string {
+  const secrets = Object.entries(settings).flatMap(([name, value]) =>
+    PUBLIC.includes(name) || typeof value !== 'string' || value.length < 6 ? [] : [value],
   )
   return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '‹redacted›'), text)
 }

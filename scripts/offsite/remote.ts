@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
+import type { OffsiteSettings } from '../../secrets/remotes.ts'
 import { openRclone, type Rclone } from './rclone.ts'
-import type { RemoteSettings } from './settings.ts'
 
 /** The two directories of the far side. They must exist: the credential cannot make any. */
 export type RemoteDirectory = 'sets' | 'media'
@@ -59,7 +59,7 @@ export function transferLimit(bytes: number): number {
  * Opens the far side by rclone. Nothing is connected to yet.
  * @throws Error when there is no memory file system for the keys
  */
-export async function openRemote(settings: RemoteSettings): Promise<Remote> {
+export async function openRemote(settings: OffsiteSettings): Promise<Remote> {
   const rclone = await openRclone(settings)
   const at = (directory: RemoteDirectory, name = ''): string =>
     rclone.at(name ? `${directory}/${name}` : directory)
