@@ -1,6 +1,6 @@
 /** Images, configuration, and the containers under systemd. */
 import { isMain } from '../scripts/lib/entry.ts'
-import { STACK_ENV } from '../scripts/lib/stack.ts'
+import { COMPOSE, STACK_ENV } from '../scripts/lib/stack.ts'
 import { images, nginxConfiguration, stack, stackEnvironment } from './lib/compose.ts'
 import { files } from './lib/files.ts'
 import { sandboxPostgres, sandboxServer } from './lib/local.ts'
@@ -8,6 +8,12 @@ import { sandboxNumber, sandboxWhatsApp } from './lib/local-whatsapp.ts'
 import { main } from './lib/main.ts'
 import type { Step } from './lib/resource.ts'
 import { unitFile } from './lib/units.ts'
+
+/** What an operator types at night should be short. */
+const OPERATOR = `#!/bin/sh
+# Written by the bootstrap. The server's commands: wa --help
+exec docker ${COMPOSE.join(' ')} exec -T app /nodejs/bin/node /app/server.js "$@"
+`
 
 const step: Step = {
   id: '40-stack',
@@ -18,6 +24,7 @@ const step: Step = {
     files('stack configuration', async () => [
       { path: STACK_ENV, text: await stackEnvironment(context), mode: 0o600 },
       { path: `${context.paths.etc}/nginx/nginx.conf`, text: await nginxConfiguration(context), mode: 0o644 },
+      { path: '/usr/local/bin/wa', text: OPERATOR, mode: 0o755 },
     ]),
     unitFile('whatsapp-mcp.service', context),
     ...(context.start ? [{ ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] }] : []),
