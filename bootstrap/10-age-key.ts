@@ -1,16 +1,10 @@
 /** The age key that opens the secrets file: asked for, checked, and installed for root alone. */
 
-import prompts from 'prompts'
+import { askKey } from '../scripts/lib/ask-key.ts'
 import { isMain } from '../scripts/lib/entry.ts'
 import { writeAtomically } from '../secrets/atomic.ts'
 import { readSecrets, recipientsOfFile } from '../secrets/file.ts'
-import {
-  type AcceptedIdentity,
-  acceptHostIdentity,
-  parseIdentity,
-  RefusedIdentity,
-  recipientOf,
-} from '../secrets/identity.ts'
+import { type AcceptedIdentity, acceptHostIdentity, parseIdentity, recipientOf } from '../secrets/identity.ts'
 import { readRecipients } from '../secrets/recipients.ts'
 import type { Context } from './lib/context.ts'
 import { Fail, messageOf } from './lib/fail.ts'
@@ -85,28 +79,9 @@ async function obtainKey(context: Context): Promise<AcceptedIdentity> {
     })
   }
   say('\nThe age key is on the paper backup: groups of four, in rows. Spaces and dashes do not matter.')
-  for (;;) {
-    const typed = await hidden('Age key of this host')
-    try {
-      return await acceptHostIdentity(typed, place)
-    } catch (error) {
-      if (!(error instanceof RefusedIdentity)) throw error
-      say(`  ${error.message}`)
-      if (error.correction === undefined) continue
-      const { yes } = await prompts({
-        type: 'confirm',
-        name: 'yes',
-        message: `Take the corrected key for ${error.correction.recipient}?`,
-        initial: true,
-      })
-      if (yes === true) return acceptHostIdentity(error.correction.identity.reveal(), place)
-    }
-  }
-}
-
-async function hidden(message: string): Promise<string> {
-  const { typed } = await prompts({ type: 'password', name: 'typed', message })
-  if (typeof typed !== 'string')
-    throw new Fail('stopped at the prompt', { next: 'run the same command again' })
-  return typed
+  return askKey('Age key of this host', 'Pass it with --age-key-file FILE.', (typed) =>
+    acceptHostIdentity(typed, place),
+  ).catch((error: unknown) => {
+    throw new Fail(messageOf(error), { next: 'run the same command again', cause: error })
+  })
 }

@@ -124,26 +124,44 @@ function withSwaps(typed: readonly TypedSymbol[], found: Repair | undefined): Re
   return { ...found, positions }
 }
 
+interface Place {
+  readonly sopsYaml: string
+  readonly secretsFile: string
+}
+
+/** The roles whose keys are typed on a host: its own at the bootstrap, the recovery key when a lost host comes back. */
+type TypedRole = 'host' | 'recovery'
+
 /**
  * Accepts the key of role `host`, and only when both `.sops.yaml` and the encrypted file name its recipient.
  * @throws RefusedIdentity saying why the key is not taken; with `.correction` when it was a slip
  * @throws Error when one of the two files cannot be used
  */
-export async function acceptHostIdentity(
-  typed: string,
-  o: { readonly sopsYaml: string; readonly secretsFile: string },
-): Promise<AcceptedIdentity> {
-  const [known, inFile] = await Promise.all([readRecipients(o.sopsYaml), recipientsOfFile(o.secretsFile)])
+export function acceptHostIdentity(typed: string, place: Place): Promise<AcceptedIdentity> {
+  return accept(typed, 'host', place)
+}
+
+/** The same for the role `recovery`. The key is for memory alone: whoever calls this must not write it anywhere. */
+export function acceptRecoveryIdentity(typed: string, place: Place): Promise<AcceptedIdentity> {
+  return accept(typed, 'recovery', place)
+}
+
+async function accept(typed: string, wanted: TypedRole, place: Place): Promise<AcceptedIdentity> {
+  const [known, inFile] = await Promise.all([
+    readRecipients(place.sopsYaml),
+    recipientsOfFile(place.secretsFile),
+  ])
   const parsed = parseIdentity(typed)
-  if (!parsed.ok) throw await explain(typed, parsed.problem, known)
+  if (!parsed.ok) throw await explain(typed, wanted, parsed.problem, known)
   const recipient = await recipientOf(parsed.identity)
-  const refusal = refusalOf(recipient, known, inFile)
+  const refusal = refusalOf(recipient, wanted, known, inFile)
   if (refusal) throw new RefusedIdentity(refusal)
   return { identity: parsed.identity, recipient }
 }
 
 async function explain(
   typed: string,
+  wanted: TypedRole,
   problem: string,
   known: readonly Recipient[],
 ): Promise<RefusedIdentity> {
@@ -154,7 +172,7 @@ async function explain(
   if (!correction) {
     return new RefusedIdentity(`${problem} It cannot be corrected to a key of .sops.yaml: type it again.`)
   }
-  const refusal = refusalOf(correction.recipient, known, [correction.recipient])
+  const refusal = refusalOf(correction.recipient, wanted, known, [correction.recipient])
   if (refusal) return new RefusedIdentity(refusal)
   return new RefusedIdentity(
     `${problem} The mistake is ${inGroups(correction.groups).toLowerCase()}.`,
@@ -164,22 +182,27 @@ async function explain(
 
 function refusalOf(
   recipient: string,
+  wanted: TypedRole,
   known: readonly Recipient[],
   inFile: readonly string[],
 ): string | undefined {
   const role = known.find((entry) => entry.recipient === recipient)?.role
-  if (role === 'recovery') {
+  if (role === 'recovery' && wanted === 'host') {
     return (
       'This is the recovery key. It stays on paper: on a disk, whoever takes this host would also hold the last way ' +
-      'back in. Type the host key. If that one is lost, make a new one: docs/operations/secrets.md, "Host key lost".'
+      'back in. Type the host key. If that one is lost, make a new one: docs/operations/secrets.md, "Host key lost". ' +
+      'To bring a lost host back: ./scripts/restore-host.sh.'
     )
   }
-  if (role !== undefined && role !== 'host') {
-    return `This is the key of the operator "${role}" (${recipient}), not the host's. Type the host key.`
+  if (role === 'host' && wanted === 'recovery') {
+    return 'This is the key of the host. The backup brings that one along, and it opens no backup: type the recovery key.'
   }
-  if (role === 'host' && !inFile.includes(recipient)) {
+  if (role !== undefined && role !== wanted) {
+    return `This is the key of the operator "${role}" (${recipient}), not the ${nameOf(wanted)}. Type the ${wanted} key.`
+  }
+  if (role === wanted && !inFile.includes(recipient)) {
     return (
-      `${recipient} is the host in .sops.yaml, but the secrets file is not encrypted to it. Where a working key ` +
+      `${recipient} is the ${wanted} key in .sops.yaml, but the secrets file is not encrypted to it. Where a working key ` +
       'is at hand: npx zx scripts/secrets.ts recipients apply; then commit and pull.'
     )
   }
@@ -190,10 +213,14 @@ function refusalOf(
     )
   }
   if (role === undefined) {
-    const host = known.find((entry) => entry.role === 'host')
-    return `This is the key of ${recipient}, which neither file knows. The host key belongs to ${host?.recipient}.`
+    const right = known.find((entry) => entry.role === wanted)
+    return `This is the key of ${recipient}, which neither file knows. The ${wanted} key belongs to ${right?.recipient}.`
   }
   return undefined
+}
+
+function nameOf(role: TypedRole): string {
+  return role === 'host' ? "host's" : 'recovery key'
 }
 
 function inGroups(groups: readonly number[]): string {

@@ -16,7 +16,8 @@ const GROUPS_PER_ROW = 5
 
 const KEEPING: Readonly<Record<string, string>> = {
   host: 'This key is typed in when the host is set up. Keep the paper where a fire at the host does not reach it.',
-  recovery: 'This key exists on paper only. Never store it on a disk, never type it on the host.',
+  recovery:
+    'This key exists on paper only. Never store it on a disk. It is typed when a lost host comes back, and never before.',
 }
 
 /** Upper case, digits and dashes fit the denser alphanumeric mode; quartile correction survives a crease. */

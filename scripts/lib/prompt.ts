@@ -21,8 +21,12 @@ export async function askHidden(
   return new Secret(String(answer))
 }
 
-export async function askYesNo(message: string, otherwise: string): Promise<boolean> {
-  return (await ask({ type: 'confirm', message, initial: false }, otherwise)) === true
+export async function askYesNo(
+  message: string,
+  otherwise: string,
+  { initial } = { initial: false },
+): Promise<boolean> {
+  return (await ask({ type: 'confirm', message, initial }, otherwise)) === true
 }
 
 async function ask(question: Omit<prompts.PromptObject, 'name'>, otherwise: string): Promise<unknown> {

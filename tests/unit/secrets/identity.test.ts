@@ -5,6 +5,7 @@ import { ALPHABET, isValid, syndrome } from '../../../secrets/bech32.ts'
 import { readSecrets, recipientsOfFile } from '../../../secrets/file.ts'
 import {
   acceptHostIdentity,
+  acceptRecoveryIdentity,
   parseIdentity,
   RefusedIdentity,
   recipientOf,
@@ -254,6 +255,33 @@ describe('accepting the key of the host', () => {
         }
       }
     }
+  })
+})
+
+describe('accepting the recovery key', () => {
+  it('takes the recovery key, in groups as well', async () => {
+    const repo = await repository()
+    const accepted = await acceptRecoveryIdentity(printedGroups(repo.recovery.body).join(' '), repo)
+    expect(accepted.recipient).toBe(repo.recovery.recipient)
+    expect(accepted.identity.reveal()).toBe(repo.recovery.identity.reveal())
+  })
+
+  it('refuses every other key with its reason', async () => {
+    const repo = await repository()
+    const refusal = async (typed: string) =>
+      (await errorOf(() => acceptRecoveryIdentity(typed, repo))).message
+    expect(await refusal(repo.host.body)).toMatch(/key of the host\. .* type the recovery key/)
+    expect(await refusal(repo.operator.body)).toMatch(/operator "ops"/)
+    expect(await refusal(repo.stranger.body)).toMatch(/neither file knows.*recovery key belongs to/)
+  })
+
+  it('corrects a slip in the recovery key, and none towards the host key', async () => {
+    const repo = await repository()
+    const slip = await errorOf(() => acceptRecoveryIdentity(mistype(repo.recovery.body, [21]).text, repo))
+    expect(slip.message).toMatch(/in group 6\.$/)
+    expect((slip as RefusedIdentity).correction?.identity.reveal()).toBe(repo.recovery.identity.reveal())
+    const other = await errorOf(() => acceptRecoveryIdentity(mistype(repo.host.body, [21]).text, repo))
+    expect((other as RefusedIdentity).correction).toBeUndefined()
   })
 })
 
