@@ -6,6 +6,9 @@ import * as z from 'zod'
 import type { OffsiteSettings } from '../../secrets/remotes.ts'
 import { openPrivateDirectory } from '../lib/private-directory.ts'
 
+/** rclone was killed: by its time limit or by the caller. */
+export class Ended extends Error {}
+
 /** Name of the one remote in our configuration. */
 const NAME = 'far'
 
@@ -141,9 +144,8 @@ function startRclone(
     child.on('error', () => reject(new Error('rclone cannot be run. Install it: apt-get install rclone')))
     child.on('close', (code, signal) => {
       if (code === 0) return resolve()
-      const why = signal
-        ? `it was ended by ${signal}; the limit is ${o.seconds} s`
-        : problems.slice(0, 3).join('; ') || `exit code ${code}`
+      if (signal) return reject(new Ended(`rclone ${argv[0]} was ended; its limit is ${o.seconds} s`))
+      const why = problems.slice(0, 3).join('; ') || `exit code ${code}`
       reject(new Error(`rclone ${argv[0]}: ${o.clean(why)}`))
     })
   })

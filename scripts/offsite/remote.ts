@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
 import type { OffsiteSettings } from '../../secrets/remotes.ts'
-import { openRclone, type Rclone } from './rclone.ts'
+import { Ended, openRclone, type Rclone } from './rclone.ts'
 
 /** The two directories of the far side. They must exist: the credential cannot make any. */
 export type RemoteDirectory = 'sets' | 'media'
@@ -43,7 +43,10 @@ export interface Remote extends AsyncDisposable {
     onBytes?: (bytes: number) => void,
   ): Promise<void>
   /** Brings one file as a stream; complete only once `done` has resolved. */
-  fetchStream(directory: RemoteDirectory, file: RemoteFile): { stream: Readable; done: Promise<void> }
+  fetchStream(
+    directory: RemoteDirectory,
+    file: RemoteFile,
+  ): { stream: Readable; done: Promise<void>; kill(): void }
 }
 
 /** The slowest line that is waited for. */
@@ -84,13 +87,16 @@ export async function openRemote(settings: OffsiteSettings): Promise<Remote> {
       try {
         // The end of the input means success to rclone; so it comes only after the source has succeeded.
         await Promise.all([pipeline(source.stream, started.stdin, { end: false }), source.done])
+        started.stdin.end()
       } catch (error) {
         started.kill()
-        // What ended rclone, if it ended first, says more than our broken pipe.
-        await Promise.all([source.done, started.done])
+        // The far side's own words first; killed by us it has none, and the source knows why.
+        await started.done.catch((reason: unknown) => {
+          if (!(reason instanceof Ended)) throw reason
+        })
+        await source.done
         throw error
       }
-      started.stdin.end()
       await started.done
     },
     async fetch(directory, files, into, onBytes) {
@@ -100,11 +106,11 @@ export async function openRemote(settings: OffsiteSettings): Promise<Remote> {
       await rclone.run(argv, { seconds: transferLimit(bytes), input, onBytes })
     },
     fetchStream(directory, file) {
-      const { stdin, stdout, done } = rclone.start(['cat', at(directory, file.name)], {
+      const { stdin, stdout, done, kill } = rclone.start(['cat', at(directory, file.name)], {
         seconds: transferLimit(file.bytes),
       })
       stdin.end()
-      return { stream: stdout, done }
+      return { stream: stdout, done, kill }
     },
     [Symbol.asyncDispose]: () => rclone[Symbol.asyncDispose](),
   }
