@@ -2,12 +2,12 @@
 
 import { askKey } from '../scripts/lib/ask-key.ts'
 import { isMain } from '../scripts/lib/entry.ts'
+import { Fail, messageOf } from '../scripts/lib/fail.ts'
 import { writeAtomically } from '../secrets/atomic.ts'
 import { readSecrets, recipientsOfFile } from '../secrets/file.ts'
 import { type AcceptedIdentity, acceptHostIdentity, parseIdentity, recipientOf } from '../secrets/identity.ts'
 import { readRecipients } from '../secrets/recipients.ts'
 import type { Context } from './lib/context.ts'
-import { Fail, messageOf } from './lib/fail.ts'
 import { ownershipDiffers, readIfThere } from './lib/files.ts'
 import { sandboxKeys } from './lib/local.ts'
 import { main } from './lib/main.ts'

@@ -1,8 +1,8 @@
 /** The proof: health, certificate, headers, a signed webhook and a real MCP client. */
 import { isMain } from '../scripts/lib/entry.ts'
+import { Fail } from '../scripts/lib/fail.ts'
 import { smoke } from '../scripts/lib/smoke.ts'
 import { formatChecks, smokeHost } from '../scripts/smoke.ts'
-import { Fail } from './lib/fail.ts'
 import { sandboxTarget } from './lib/local.ts'
 import { main } from './lib/main.ts'
 import { say } from './lib/report.ts'

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import prompts from 'prompts'
 import { parse, stringify } from 'yaml'
 import * as z from 'zod'
-import { Fail } from './fail.ts'
+import { Fail } from '../../scripts/lib/fail.ts'
 import { readIfThere } from './files.ts'
 
 const DOMAIN_SHAPE = 'a host name in lower case, such as wa.example.org, without https:// and without a path'

@@ -1,8 +1,8 @@
 import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { expiry, isCurrent, lineage, readCertificate } from '../../scripts/lib/certificate.ts'
+import { Fail } from '../../scripts/lib/fail.ts'
 import type { Context } from './context.ts'
-import { Fail } from './fail.ts'
 import { readIfThere } from './files.ts'
 import type { Resource } from './resource.ts'
 

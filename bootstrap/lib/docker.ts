@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
+import { Fail } from '../../scripts/lib/fail.ts'
 import { writeAtomically } from '../../secrets/atomic.ts'
 import { candidate, install, refreshLists } from './apt.ts'
 import type { Context } from './context.ts'
-import { Fail } from './fail.ts'
 import { readIfThere } from './files.ts'
 import type { Resource } from './resource.ts'
 

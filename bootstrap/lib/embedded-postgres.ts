@@ -18,8 +18,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
+import { Fail, lastLines, messageOf } from '../../scripts/lib/fail.ts'
 import { Secret } from '../../secrets/secret.ts'
-import { Fail, lastLines, messageOf } from './fail.ts'
 
 const run = promisify(execFile)
 

@@ -1,5 +1,5 @@
+import { Fail, messageOf } from '../../scripts/lib/fail.ts'
 import type { Context } from './context.ts'
-import { Fail, messageOf } from './fail.ts'
 import type { Reporter } from './report.ts'
 import type { Resource, Step } from './resource.ts'
 

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile, rm } from 'node:fs/promises'
+import { Fail, lastLines } from '../../scripts/lib/fail.ts'
 import { sandboxFile } from '../../scripts/lib/sandbox.ts'
 import { writeAtomically } from '../../secrets/atomic.ts'
 import type { Context } from './context.ts'
 import { freePort } from './embedded-postgres.ts'
-import { Fail, lastLines } from './fail.ts'
 import { adminCommand, end, SANDBOX_NUMBER, sandboxOf } from './local.ts'
 import type { Resource } from './resource.ts'
 

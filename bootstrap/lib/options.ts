@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { Fail, messageOf } from './fail.ts'
+import { Fail, messageOf } from '../../scripts/lib/fail.ts'
 
 export interface Options {
   plan: boolean

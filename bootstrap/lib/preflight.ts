@@ -4,10 +4,10 @@ import { stat, statfs } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { networkInterfaces, totalmem } from 'node:os'
 import { isCurrent, lineage, readCertificate } from '../../scripts/lib/certificate.ts'
+import { messageOf } from '../../scripts/lib/fail.ts'
 import { recipientsOfFile } from '../../secrets/file.ts'
 import { readRecipients } from '../../secrets/recipients.ts'
 import type { Context } from './context.ts'
-import { messageOf } from './fail.ts'
 
 /** Something that would make the run fail later: what was found, and the remedy. */
 export interface Finding {

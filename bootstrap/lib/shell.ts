@@ -1,5 +1,5 @@
 import { $ } from 'zx'
-import { Fail, lastLines } from './fail.ts'
+import { Fail, lastLines } from '../../scripts/lib/fail.ts'
 import type { Log } from './log.ts'
 
 export interface Output {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { Fail, lastLines } from '../../scripts/lib/fail.ts'
 import type { Context } from './context.ts'
-import { Fail, lastLines } from './fail.ts'
 import { files, fill } from './files.ts'
 import type { Resource } from './resource.ts'
 

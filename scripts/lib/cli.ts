@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { scriptArguments } from './entry.ts'
+import { explain, Fail, isDefect, Refused } from './fail.ts'
 
 /** Wrong usage: exit code 2, the message and a pointer to `--help`. */
 export class UsageError extends Error {}
@@ -32,19 +33,27 @@ export function command<const T extends Options>(definition: Command<T>): Comman
 export type Commands = Readonly<Record<string, () => Promise<{ readonly default: unknown }>>>
 
 /**
- * Runs a script made of commands and sets the exit code: 0 ok, 1 failed, 2 wrong usage.
+ * Runs a script made of commands and sets the exit code: 0 ok, 1 failed, 2 wrong usage, 3 refused.
  * @param script path for the help text, e.g. `scripts/secrets.ts`
  */
 export async function runCommands(script: string, intro: string, commands: Commands): Promise<void> {
+  await setExitCode(script, () => dispatch(script, intro, commands, scriptArguments()))
+}
+
+/** The same for a script that is one command; its `usage` starts with what follows the script's name, or is empty. */
+export async function runCommand<T extends Options>(script: string, only: Command<T>): Promise<void> {
+  await setExitCode(script, () => perform(script, only as unknown as Command, scriptArguments()))
+}
+
+async function setExitCode(script: string, run: () => Promise<number | undefined>): Promise<void> {
   try {
-    process.exitCode = (await dispatch(script, intro, commands, scriptArguments())) ?? 0
+    process.exitCode = (await run()) ?? 0
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    // These are defects of ours: whoever reports one needs the place.
-    const defect = ['TypeError', 'ReferenceError', 'RangeError', 'SyntaxError'].includes(error.name)
-    process.stderr.write(`${paint('31', 'error')} ${defect ? error.stack : error.message}\n`)
+    process.stderr.write(`${paint('31', 'error')} ${isDefect(error) ? error.stack : error.message}\n`)
+    if (error instanceof Fail) process.stderr.write(`${explain(error)}\n`)
     if (error instanceof UsageError) process.stderr.write(`Usage: npx zx ${script} --help\n`)
-    process.exitCode = error instanceof UsageError ? 2 : 1
+    process.exitCode = error instanceof UsageError ? 2 : error instanceof Refused ? 3 : 1
   }
 }
 
@@ -58,13 +67,20 @@ async function dispatch(script: string, intro: string, commands: Commands, args:
   if (!Object.hasOwn(commands, name)) {
     throw new UsageError(`There is no command ${JSON.stringify(name)}: ${Object.keys(commands).join(', ')}.`)
   }
-  const chosen = await load(commands, name)
-  if (rest.includes('--help') || rest.includes('-h')) {
+  return perform(script, await load(commands, name), rest)
+}
+
+async function perform(
+  script: string,
+  chosen: Command,
+  args: readonly string[],
+): Promise<number | undefined> {
+  if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(`Usage: npx zx ${script} ${chosen.usage}\n\n${chosen.summary}\n`)
     if (chosen.details) process.stdout.write(`\n${chosen.details}\n`)
     return 0
   }
-  const { values, positionals } = parse(chosen, rest)
+  const { values, positionals } = parse(chosen, args)
   return chosen.run(values, ...positionals)
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { collectAnswers, formatAnswers } from '../../../bootstrap/lib/answers.ts'
-import { Fail } from '../../../bootstrap/lib/fail.ts'
+import { Fail } from '../../../scripts/lib/fail.ts'
 import { ANSWERS } from './recorder.ts'
 
 let directory: string

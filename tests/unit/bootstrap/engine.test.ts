@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { runSteps } from '../../../bootstrap/lib/engine.ts'
-import { Fail } from '../../../bootstrap/lib/fail.ts'
 import type { Reporter } from '../../../bootstrap/lib/report.ts'
 import type { Resource, Step } from '../../../bootstrap/lib/resource.ts'
+import { Fail } from '../../../scripts/lib/fail.ts'
 import { recorder, testContext } from './recorder.ts'
 
 const silent: Reporter = {

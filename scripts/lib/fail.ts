@@ -16,6 +16,9 @@ export class Fail extends Error {
   }
 }
 
+/** A {@link Fail} before anything was changed: exit code 3. */
+export class Refused extends Fail {}
+
 /** The last lines of a program's output, enough to recognise the cause and short enough to read. */
 export function lastLines(text: string, count = 12): string {
   return text.trimEnd().split('\n').slice(-count).join('\n')
@@ -24,4 +27,15 @@ export function lastLines(text: string, count = 12): string {
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/** What follows the message of a failure: the program's own last words, and the next command. */
+export function explain({ output, next }: Fail): string {
+  return `${output ? `${output.replaceAll(/^/gm, '    | ')}\n` : ''}  next: ${next}`
+}
+
+/** A mistake of ours, not of the world: whoever reports it needs the place. */
+export function isDefect(error: unknown): error is Error {
+  const names = ['TypeError', 'ReferenceError', 'RangeError', 'SyntaxError']
+  return error instanceof Error && names.includes(error.name)
 }

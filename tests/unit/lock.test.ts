@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import { Fail } from '../../../bootstrap/lib/fail.ts'
-import { takeLock } from '../../../bootstrap/lib/lock.ts'
+import { Fail } from '../../scripts/lib/fail.ts'
+import { takeLock } from '../../scripts/lib/lock.ts'
 
-const module_ = new URL('../../../bootstrap/lib/lock.ts', import.meta.url).href
+const module_ = new URL('../../scripts/lib/lock.ts', import.meta.url).href
 
 describe('takeLock', () => {
   it('lets one in, names the holder to the other, and is free again after release', async () => {
-    const name = `\0test-${randomUUID()}`
+    const name = `test-${randomUUID()}`
     const lock = await takeLock(name)
     const refused = await takeLock(name).catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(Fail)
@@ -20,7 +20,7 @@ describe('takeLock', () => {
   })
 
   it('goes with a holder that was killed', async () => {
-    const name = `\0test-${randomUUID()}`
+    const name = `test-${randomUUID()}`
     const script = `const { takeLock } = await import(${JSON.stringify(module_)}); await takeLock(${JSON.stringify(name)}); console.log('held'); setInterval(() => {}, 1000)`
     const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,0 +1,75 @@
+import { Fail } from '../lib/fail.ts'
+import { beginSnapshot, figures } from './figures.ts'
+import type { Figures, Manifest } from './manifest.ts'
+import { dump, type PostgresTools, readThrough, type ToolOptions } from './postgres.ts'
+import { openSession } from './session.ts'
+import { hashFile, type Written, writeHashed } from './write-hashed.ts'
+
+export interface Dumped extends Written {
+  readonly database: Figures
+  /** what the database says is stored, in the same snapshot */
+  readonly media: Manifest['media']
+}
+
+/**
+ * Dumps a database and counts it, side by side and in one snapshot. While the dump is written it is also read through by
+ * pg_restore, and the finished file is read again: what this returns can be restored.
+ * @param path of a file that does not exist yet
+ * @throws {Fail} when any part fails; the file is then of no use
+ */
+export async function makeDump(tools: PostgresTools, path: string, o: ToolOptions = {}): Promise<Dumped> {
+  const stop = new AbortController()
+  const options = { ...o, signal: o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal }
+  const keeper = openSession(tools, options)
+  const counter = openSession(tools, options)
+  const running: Promise<unknown>[] = []
+  const beside = <T>(work: Promise<T>): Promise<T> => {
+    running.push(work)
+    return work
+  }
+  try {
+    await beginSnapshot(keeper)
+    const [[snapshot = null] = []] = await keeper.query('select pg_export_snapshot()')
+    if (snapshot === null) throw new Error('the database exported no snapshot')
+    const [written, database, media] = await Promise.all([
+      beside(write(tools, snapshot, path, options)),
+      beside(figures(counter, snapshot)),
+      beside(storedMedia(keeper)),
+    ])
+    await Promise.all([keeper.end(), counter.end()])
+    if ((await hashFile(path)) !== written.sha256) {
+      throw new Fail(`${path} reads back otherwise than it was written`, {
+        next: 'check the disk: dmesg; smartctl -a',
+      })
+    }
+    return { ...written, database, media }
+  } catch (error) {
+    stop.abort()
+    throw error
+  } finally {
+    // Nothing may still be writing when the caller removes the directory.
+    await Promise.allSettled(running)
+  }
+}
+
+async function write(tools: PostgresTools, snapshot: string, path: string, o: ToolOptions) {
+  const reader = readThrough(tools, o)
+  const dumping = dump(tools, snapshot, o)
+  const writing = writeHashed(dumping.stdout, path, reader.stdin)
+  reader.stdout.resume()
+  try {
+    // An end of the stream alone proves nothing.
+    const [written] = await Promise.all([writing, dumping.done, reader.done])
+    return written
+  } finally {
+    dumping.stdin.end()
+    await Promise.allSettled([writing, dumping.done, reader.done])
+  }
+}
+
+async function storedMedia(session: ReturnType<typeof openSession>): Promise<Manifest['media']> {
+  const [[files, bytes] = []] = await session.query(
+    `select count(*), coalesce(sum(size_bytes), 0) from media_objects where status = 'stored'`,
+  )
+  return { files: Number(files), bytes: Number(bytes) }
+}

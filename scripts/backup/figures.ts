@@ -1,0 +1,45 @@
+import type { Figures } from './manifest.ts'
+import type { Session } from './session.ts'
+
+/**
+ * Every ordinary table with the column that tells when a row was made, or a null where there is none. From the catalogue, so
+ * that a new table cannot be forgotten.
+ */
+const TABLES = `select c.oid::regclass,
+    coalesce((select quote_ident(attname) from pg_attribute
+      where attrelid = c.oid and attnum > 0 and not attisdropped and atttypid = 'timestamptz'::regtype
+      order by attname = 'created_at' desc, attnum limit 1), 'null::timestamptz')
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind = 'r' and n.nspname !~ '^(pg_|information_schema$)'
+  order by c.oid::regclass::text collate "C"`
+
+/**
+ * Counts and hashes everything a database holds, in one snapshot. The hash of a table is the sum over the md5 of its rows as
+ * text: it depends on the contents alone, not on their order on disk or the version of Postgres.
+ * @param snapshot of another session's transaction, to see exactly what that one sees; default: a snapshot of its own
+ */
+export async function figures(session: Session, snapshot?: string): Promise<Figures> {
+  await beginSnapshot(session, snapshot)
+  const [[name, version, migration] = []] = await session.query(
+    `select current_database(), split_part(current_setting('server_version'), ' ', 1), max(name) from schema_migrations`,
+  )
+  const tables: Figures['tables'] = []
+  for (const [table, moment] of await session.query(TABLES)) {
+    // Both are quoted by the database itself.
+    const [[rows, newest, hash] = []] = await session.query(
+      `select count(*), max(${moment}), coalesce(sum(('x' || left(md5(whole_row::text), 16))::bit(64)::bigint), 0)
+       from only ${table} whole_row`,
+    )
+    tables.push({ name: table ?? '', rows: Number(rows), newest: newest ?? null, hash: hash ?? '' })
+  }
+  await session.query('commit')
+  return { name: name ?? '', server_version: version ?? '', migration: migration ?? '', tables }
+}
+
+/** Begins a transaction that sees one moment and changes nothing. */
+export async function beginSnapshot(session: Session, snapshot?: string): Promise<void> {
+  await session.query('begin isolation level repeatable read read only')
+  if (snapshot === undefined) return
+  if (!/^[0-9A-F-]+$/.test(snapshot)) throw new Error('This is not the name of an exported snapshot.')
+  await session.query(`set transaction snapshot '${snapshot}'`)
+}

@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process'
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import type { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Fail, lastLines } from '../lib/fail.ts'
+import { COMPOSE } from '../lib/stack.ts'
+
+/** How to run the database's own programs, so that their version is always the server's. */
+export interface PostgresTools {
+  /** what comes before the program, such as `docker exec -i CONTAINER`; it must pass standard input on */
+  readonly prefix: readonly string[]
+  readonly user: string
+  readonly database: string
+}
+
+const LIMIT_SECONDS = 4 * 3600
+
+/**
+ * Runs a program and ends it as soon as our standard input ends: `docker exec` that is killed leaves its program alone in
+ * the container, and a dump nobody reads would hold its transaction open.
+ */
+const WATCHED = `exec 3<&0
+"$@" </dev/null & work=$!
+{ cat <&3; kill "$work"; } >/dev/null 2>&1 & watch=$!
+wait "$work"; code=$?
+kill "$watch"
+exit "$code"`
+
+/** `pg_restore` with several jobs must seek, so the dump becomes a file first: one beside the data, where there is room. */
+const RESTORE = `set -eu
+bytes=$1; shift
+rm -f /var/lib/postgresql/.restore.*
+file=$(mktemp /var/lib/postgresql/.restore.XXXXXX)
+trap 'rm -f "$file"' EXIT
+head -c "$bytes" > "$file"
+[ "$(wc -c < "$file")" -eq "$bytes" ] || { echo 'the dump did not arrive whole' >&2; exit 1; }
+set +e
+exec 3<&0
+"$@" "$file" </dev/null & work=$!
+{ cat <&3; kill "$work"; } >/dev/null 2>&1 & watch=$!
+wait "$work"; code=$?
+kill "$watch"
+exit "$code"`
+
+/** The stack's database, over the socket in its own container, which asks for no password. */
+export function composePostgres(user: 'wa_backup' | 'postgres', database = 'wa_mcp'): PostgresTools {
+  return { prefix: ['docker', ...COMPOSE, 'exec', '-T', 'postgres'], user, database }
+}
+
+/** A running program. */
+export interface Tool {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  /** Resolves when it ended well. @throws {Fail} with its own last lines */
+  readonly done: Promise<void>
+}
+
+export interface ToolOptions {
+  /** Ends the program. */
+  readonly signal?: AbortSignal
+  readonly seconds?: number
+}
+
+/** Starts a program of the database. Its standard input is ours to end. */
+export function startTool(tools: PostgresTools, argv: readonly string[], o: ToolOptions = {}): Tool {
+  const [command = '', ...rest] = [...tools.prefix, ...argv]
+  const child = spawn(command, rest, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: (o.seconds ?? LIMIT_SECONDS) * 1000,
+    ...(o.signal && { signal: o.signal }),
+  })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = lastLines(said + text)
+  })
+  // A program that ends before it has read everything is judged by its exit code.
+  child.stdin.on('error', () => undefined)
+  const name = argv[0] === 'sh' ? (argv.find((word) => /^(pg_|psql)/.test(word)) ?? 'sh') : argv[0]
+  const done = new Promise<void>((resolve, reject) => {
+    child.on('error', (cause) => reject(toFail(`${name} was stopped or cannot be run`, said, cause)))
+    child.on('close', (code, signal) =>
+      code === 0 ? resolve() : reject(toFail(`${name} ended with ${signal ?? code}`, said)),
+    )
+  })
+  // Whoever started it may look only after another part has failed.
+  done.catch(() => undefined)
+  return { stdin: child.stdin, stdout: child.stdout, done }
+}
+
+function toFail(message: string, output: string, cause?: unknown): Fail {
+  return new Fail(message, {
+    next: 'see that the database runs and has room: docker compose ls; df -h /var/lib',
+    output,
+    cause,
+  })
+}
+
+/** `-h` is left out everywhere: the socket. */
+function connection(tools: PostgresTools, database = tools.database): string[] {
+  return ['--username', tools.user, '--dbname', database]
+}
+
+/** Arguments of a psql that reads from standard input and prints bare rows. */
+export function psqlCommand(tools: PostgresTools, separator: string, missing: string): string[] {
+  const form = ['-X', '-q', '-A', '-t', '-F', separator, '-P', `null=${missing}`, '-v', 'ON_ERROR_STOP=1']
+  return ['psql', ...form, ...connection(tools)]
+}
+
+/**
+ * Starts a dump of one snapshot to standard output: custom format, which restores in parallel, compressed by zstd.
+ * @param snapshot as `pg_export_snapshot()` gives it; its transaction must stay open
+ */
+export function dump(tools: PostgresTools, snapshot: string, o: ToolOptions = {}): Tool {
+  const format = ['--format=custom', '--compress=zstd:6', '--snapshot', snapshot, '--no-password']
+  return startTool(tools, ['sh', '-c', WATCHED, 'sh', 'pg_dump', ...format, ...connection(tools)], o)
+}
+
+/** Starts a program that reads a whole dump from standard input, and fails when any of it is damaged or missing. */
+export function readThrough(tools: PostgresTools, o: ToolOptions = {}): Tool {
+  return startTool(tools, ['pg_restore', '--file=/dev/null'], o)
+}
+
+/**
+ * Restores a dump into a database that exists and is empty; the roles must exist. Nothing is rolled back on failure: drop it.
+ * @param file a custom-format dump on this host
+ * @param o.jobs how many work side by side; default 2
+ * @throws {Fail} at the first error
+ */
+export async function restore(
+  tools: PostgresTools,
+  file: string,
+  into: string,
+  o: ToolOptions & { jobs?: number } = {},
+): Promise<void> {
+  const { size } = await stat(file)
+  const how = ['--exit-on-error', '--no-password', `--jobs=${o.jobs ?? 2}`, ...connection(tools, into)]
+  const script = ['sh', '-c', RESTORE, 'sh', String(size), 'pg_restore', ...how]
+  const tool = startTool(tools, script, o)
+  tool.stdout.resume()
+  await Promise.all([pipeline(createReadStream(file), tool.stdin, { end: false }), tool.done]).finally(() =>
+    tool.stdin.end(),
+  )
+}
