@@ -58,7 +58,11 @@ test('remarks are left out; a prompt is answered; an exit code is expected', () 
     '',
     '[exit 3]',
   )
-  expect(blocks[0]?.steps[0]).toMatchObject({ expected: ['refused: …'], typed: ['token'], exit: 3 })
+  expect(blocks[0]?.steps[0]).toMatchObject({
+    expected: ['refused: …'],
+    typed: [{ prompt: 'Token', name: 'token' }],
+    exit: 3,
+  })
 })
 
 test.each([

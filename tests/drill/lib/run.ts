@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process'
 export interface RunOptions {
   /** Text for the child's standard input; without it the child reads nothing. */
   readonly input?: string | Buffer
+  /** Called with all of standard output so far; what it gives back is typed. Then there is no `input`. */
+  readonly answer?: (shown: string) => string | undefined
   /** Seconds until the child is killed; the default suits anything that does not download. */
   readonly limit?: number
   readonly cwd?: string
@@ -70,7 +72,11 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     const out: Buffer[] = []
     const err: Buffer[] = []
     let partial = ''
-    child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
+    child.stdout.on('data', (chunk: Buffer) => {
+      out.push(chunk)
+      const typed = options.answer?.(Buffer.concat(out).toString())
+      if (typed !== undefined) child.stdin.write(typed)
+    })
     child.stderr.on('data', (chunk: Buffer) => {
       err.push(chunk)
       if (!options.onLine) return
@@ -80,7 +86,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
     })
     // A child that exits without reading its input is judged by its exit code, not by the broken pipe.
     child.stdin.on('error', () => {})
-    child.stdin.end(options.input ?? '')
+    if (options.answer === undefined) child.stdin.end(options.input ?? '')
     child.on('error', (error) => reject(new Error(`${program} cannot be run`, { cause: error })))
     child.on('close', (code, signal) => {
       if (child.pid !== undefined) running.delete(child.pid)

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { REPOSITORY } from '../bootstrap.ts'
 import { type Drill, PROJECT } from '../drill.ts'
 import type { Host } from '../host.ts'
-import { type run, tail } from '../run.ts'
+import { tail } from '../run.ts'
 import { match } from './match.ts'
 import { type Page, parsePage, placeholders, type Step } from './page.ts'
+import { inShell, type Place, withoutPrompts } from './shell.ts'
 
 export const OPERATIONS = 'docs/operations'
 
@@ -14,10 +16,10 @@ export interface Reader {
   readonly host: Host
   /** Values of the placeholders; what commands show for others is added. */
   readonly given: Record<string, string>
-  /** What is typed at hidden prompts. */
+  /** What is typed at prompts. */
   readonly typed?: Readonly<Record<string, string>>
-  /** Runs a command of the operator's own machine; a page without such commands needs none. */
-  readonly own?: (command: string, options: { input: string; limit: number }) => ReturnType<typeof run>
+  /** The operator's own machine; a page without its commands needs none. */
+  readonly own?: Place
 }
 
 /** Every block that was run, as `file:line`; what is missing in the end was not proved. */
@@ -53,32 +55,24 @@ export async function execute(page: Page, reader: Reader, ids: readonly string[]
 async function perform(step: Step, limit: number, reader: Reader): Promise<string | undefined> {
   const unknown = placeholders(step.command).filter((name) => reader.given[name] === undefined)
   if (unknown.length > 0) return `nobody says what <${unknown.join('>, <')}> is`
-  const untold = step.typed.filter((name) => reader.typed?.[name] === undefined)
-  if (untold.length > 0) return `nobody says what ‹${untold.join('›, ‹')}› is`
+  const untold = step.typed.filter(({ name }) => reader.typed?.[name] === undefined)
+  if (untold.length > 0) return `nobody says what ‹${untold.map(({ name }) => name).join('›, ‹')}› is`
   const command = step.command.replace(/<([a-z][a-z0-9-]*)>/g, (_, name: string) => reader.given[name] ?? '')
-  const input = step.typed.map((name) => `${reader.typed?.[name]}\n`).join('')
-  const result = await (step.where === 'host' ? onHost : onOwnMachine)(reader, command, { input, limit })
-  const shown = result.stdout + result.stderr
+  const answers = step.typed.map(({ prompt, name }) => ({ prompt, text: reader.typed?.[name] ?? '' }))
+  const place = step.where === 'host' ? onHost(reader.host) : reader.own
+  if (place === undefined) return 'there is no machine of the operator to run this on'
+  const result = await inShell(place, command, { answers, limit })
+  const shown = withoutPrompts(result.stdout)
   if (result.code !== step.exit) {
-    return `exit code ${result.code}, expected ${step.exit} (124: it took more than ${limit} s)\n${tail(shown.trim(), 30)}`
+    return `exit code ${result.code}, expected ${step.exit} (124: it took more than ${limit} s)\n${tail(shown, 30)}`
   }
   const found = match(step.expected, shown, reader.given)
-  if (!found.ok) return `expected, and not there: ${found.line}\n${tail(shown.trim(), 30)}`
+  if (!found.ok) return `expected, and not there: ${found.line}\n${tail(shown, 30)}`
   Object.assign(reader.given, found.captured)
   return undefined
 }
 
-// The limit is kept on the host too: a `docker exec` that ends leaves behind what it started.
-const SHELL = 'cd /opt/whatsapp-mcp && exec timeout --kill-after=5 "$1" bash -c "$2" 2>&1'
-
-const onHost = (reader: Reader, command: string, o: { input: string; limit: number }) =>
-  reader.host.exec(['bash', '-c', SHELL, 'bash', String(o.limit), command], {
-    input: o.input,
-    limit: o.limit + 15,
-    mayFail: true,
-  })
-
-function onOwnMachine(reader: Reader, command: string, o: { input: string; limit: number }) {
-  if (reader.own === undefined) throw new Error(`no machine of the operator to run ${command} on`)
-  return reader.own(command, o)
-}
+const onHost = (host: Host): Place => ({
+  directory: REPOSITORY,
+  exec: (argv, options) => host.exec(argv, options),
+})

@@ -11,8 +11,8 @@ export interface Step {
   readonly command: string
   /** Lines to appear, in this order; `…` stands for anything, a line of it alone for any lines. */
   readonly expected: readonly string[]
-  /** What a person types at a hidden prompt, by the names in ‹…›. */
-  readonly typed: readonly string[]
+  /** Prompts, each with the name of what a person types there: a line such as `Age key: ‹host-key›`. */
+  readonly typed: readonly { readonly prompt: string; readonly name: string }[]
   /** Anything but 0 is written as a last line `[exit 3]`. */
   readonly exit: number
 }
@@ -42,6 +42,7 @@ export interface Page {
 
 const FENCE = /^(\s*)```(.*)$/
 const ATTRIBUTES = new Set(['id', 'drill', 'limit'])
+const PROMPT = /^(.+?):? ‹([a-z][a-z0-9-]*)›$/
 const LIMIT = 60
 
 /** Placeholders of a text, without their brackets. */
@@ -124,10 +125,12 @@ function readSteps(file: string, fence: number, inside: readonly string[]): read
 function readExpected(shown: readonly string[]): Pick<Step, 'expected' | 'typed' | 'exit'> {
   const lines = shown.map((line) => line.replace(/\s+← .*$/, '')).filter((line) => line.trim() !== '')
   const exit = /^\[exit (\d+)\]$/.exec(lines.at(-1)?.trim() ?? '')
-  const typed = lines.flatMap((line) => /‹([a-z][a-z0-9-]*)›$/.exec(line.trim())?.[1] ?? [])
+  const typed = lines.flatMap((line) => {
+    const found = PROMPT.exec(line.trim())
+    return found ? [{ prompt: found[1] ?? '', name: found[2] ?? '' }] : []
+  })
   return {
-    // Without a terminal there is no prompt to be seen.
-    expected: lines.slice(0, exit ? -1 : undefined).filter((line) => !line.trim().endsWith('›')),
+    expected: lines.slice(0, exit ? -1 : undefined).filter((line) => !PROMPT.test(line.trim())),
     typed,
     exit: exit ? Number(exit[1]) : 0,
   }
