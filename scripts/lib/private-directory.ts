@@ -1,9 +1,12 @@
+import { rmSync } from 'node:fs'
 import { mkdtemp, readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRunning } from '../../secrets/atomic.ts'
 
 /** File systems that live in memory, by their magic numbers of statfs(2). */
 const IN_MEMORY: readonly number[] = [0x01021994, 0x858458f6]
+/** What ends a program on a terminal or in a service. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const PREFIX = 'whatsapp-mcp-private.'
 
 export interface PrivateDirectory extends AsyncDisposable {
@@ -12,8 +15,8 @@ export interface PrivateDirectory extends AsyncDisposable {
 }
 
 /**
- * A directory of one's own (0700) in memory, for key files that programs insist on reading from a path. What a killed
- * process left behind is removed on the way.
+ * A directory of one's own (0700) in memory, for key files that programs insist on reading from a path. It goes with the
+ * process when that is told to end; what a killed one left behind is removed on the way.
  * @throws Error when the place is on a disk
  */
 export async function openPrivateDirectory(base: string = defaultBase()): Promise<PrivateDirectory> {
@@ -25,7 +28,15 @@ export async function openPrivateDirectory(base: string = defaultBase()): Promis
   }
   await removeAbandoned(base)
   const path = await mkdtemp(join(base, `${PREFIX}${process.pid}.`))
-  const remove = () => rm(path, { recursive: true, force: true })
+  const stopped = (signal: NodeJS.Signals): void => {
+    rmSync(path, { recursive: true, force: true })
+    process.kill(process.pid, signal)
+  }
+  for (const signal of SIGNALS) process.once(signal, stopped)
+  const remove = async (): Promise<void> => {
+    for (const signal of SIGNALS) process.off(signal, stopped)
+    await rm(path, { recursive: true, force: true })
+  }
   return { path, remove, [Symbol.asyncDispose]: remove }
 }
 

@@ -42,3 +42,26 @@ export async function eachOf<T>(
   const failure = results.find((result) => result.status === 'rejected')
   if (failure) throw failure.reason
 }
+
+/**
+ * Uses prepared things in order, the next one in preparation while one is used. When it throws, nothing runs any more.
+ */
+export async function ahead<T, P>(
+  items: readonly T[],
+  prepare: (item: T) => Promise<P>,
+  use: (item: T, prepared: P) => Promise<void>,
+): Promise<void> {
+  let coming: Promise<P> | undefined
+  try {
+    for (const [index, item] of items.entries()) {
+      const prepared = await (coming ?? prepare(item))
+      const next = items[index + 1]
+      coming = next === undefined ? undefined : prepare(next)
+      // Its failure is reported when its turn comes.
+      coming?.catch(() => undefined)
+      await use(item, prepared)
+    }
+  } finally {
+    await coming?.catch(() => undefined)
+  }
+}

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 
-import { mkdir, open, rm } from 'node:fs/promises'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { batches, eachOf } from './batches.ts'
+import { ahead, batches, eachOf } from './batches.ts'
 import { type Remote, type RemoteDirectory, type RemoteFile, transferLimit } from './remote.ts'
 import { type OpenIdentity, unseal, unsealStream } from './seal.ts'
 
@@ -42,9 +42,8 @@ export async function bring(
 ): Promise<Brought> {
   const failed: { name: string; problem: string }[] = []
   let bytes = 0
-  const fetchBatch = async (batch: readonly RemoteFile[], index: number): Promise<string> => {
-    const place = join(o.staging, `batch-${index}`)
-    await mkdir(place, { recursive: true, mode: 0o700 })
+  const fetchBatch = async (batch: readonly RemoteFile[]): Promise<string> => {
+    const place = await mkdtemp(join(o.staging, 'batch-'))
     await remote.fetch(directory, batch, place)
     return place
   }
@@ -57,21 +56,13 @@ export async function bring(
       } catch (error) {
         failed.push({ name: file.name, problem: error instanceof Error ? error.message : String(error) })
       }
+      await rm(sealed)
       bytes += file.bytes
       o.onBytes?.(bytes)
     })
     await rm(place, { recursive: true })
   }
-  const queue = batches(files, BATCH)
-  let arriving = queue[0] && fetchBatch(queue[0], 0)
-  for (const [index, batch] of queue.entries()) {
-    const place = (await arriving) ?? ''
-    const next = queue[index + 1]
-    arriving = next && fetchBatch(next, index + 1)
-    // Its failure is reported when its turn comes.
-    arriving?.catch(() => undefined)
-    await openBatch(batch, place)
-  }
+  await ahead(batches(files, BATCH), fetchBatch, openBatch)
   return { files: files.length - failed.length, bytes, failed }
 }
 

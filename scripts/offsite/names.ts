@@ -1,14 +1,20 @@
+import { DUMP, isSetName, MANIFEST } from '../backup/layout.ts'
 import type { RemoteFile } from './remote.ts'
 
 const SEALED = '.age'
 
-/** Files of a set, as the far side names them. The manifest is not sealed: it holds no secret and is signed. */
-export const SET_FILES = ['database.dump', 'host.tar.age', 'manifest.json'] as const
-export type SetFile = (typeof SET_FILES)[number]
+/**
+ * Name on the far side of a file of a set: `<set>.database.dump.age`, `<set>.host.tar.age`, `<set>.manifest.json`. The host's
+ * files are sealed already when the set is made; the manifest is not, as it holds no secret and is signed.
+ */
+export function setFileName(set: string, file: string): string {
+  return `${set}.${file}${file === DUMP ? SEALED : ''}`
+}
 
-/** Name of a set's file on the far side: `<set>.database.dump.age`. */
-export function setFileName(set: string, file: SetFile): string {
-  return file === 'database.dump' ? `${set}.${file}${SEALED}` : `${set}.${file}`
+/** The set a manifest of the far side is of; `undefined` for any other file. */
+export function setOfManifest(name: string): string | undefined {
+  const set = name.endsWith(`.${MANIFEST}`) ? name.slice(0, -MANIFEST.length - 1) : ''
+  return isSetName(set) ? set : undefined
 }
 
 /** Our own media names only: anything else could not be brought back under its name. */
