@@ -11,6 +11,9 @@ import { serverBundle } from './lib/local.ts'
 import { main } from './lib/main.ts'
 import type { Step } from './lib/resource.ts'
 
+/** The last three are for copies elsewhere: age seals, rclone and ssh carry. */
+const PACKAGES = ['ca-certificates', 'certbot', 'ufw', 'age', 'rclone', 'openssh-client']
+
 const step: Step = {
   id: '00-install',
   title: 'Install',
@@ -24,13 +27,16 @@ const step: Step = {
       // What the server keeps in files: as its own user, which cannot create them itself.
       { path: `${context.paths.state}/media`, mode: 0o750, ...CONSUMERS.app },
       { path: `${context.paths.state}/audit`, mode: 0o750, ...CONSUMERS.app },
+      { path: `${context.paths.state}/backups`, mode: 0o700 },
+      // Results of the jobs, for whoever asks later.
+      { path: `${context.paths.state}/jobs`, mode: 0o700 },
       { path: context.paths.logs, mode: 0o750 },
     ]),
     files('answers', async () => [
       { path: `${context.paths.etc}/answers.yaml`, text: formatAnswers(context.answers), mode: 0o600 },
     ]),
     dockerSettings(context),
-    packages('packages', context, ['ca-certificates', 'certbot', 'ufw'], dockerPackages(context)),
+    packages('packages', context, PACKAGES, dockerPackages(context)),
     dockerEngine(context),
     firewall(context),
   ],

@@ -1,8 +1,9 @@
-/** Images, configuration, and the containers under systemd. */
+/** Images, configuration, and under systemd the containers, backups and alerts. */
 import { isMain } from '../scripts/lib/entry.ts'
 import { COMPOSE, STACK_ENV } from '../scripts/lib/stack.ts'
 import { images, nginxConfiguration, stack, stackEnvironment } from './lib/compose.ts'
 import { files } from './lib/files.ts'
+import { jobUnits, timers } from './lib/jobs.ts'
 import { sandboxPostgres, sandboxServer } from './lib/local.ts'
 import { sandboxNumber, sandboxWhatsApp } from './lib/local-whatsapp.ts'
 import { main } from './lib/main.ts'
@@ -26,8 +27,11 @@ const step: Step = {
       { path: `${context.paths.etc}/nginx/nginx.conf`, text: await nginxConfiguration(context), mode: 0o644 },
       { path: '/usr/local/bin/wa', text: OPERATOR, mode: 0o755 },
     ]),
+    jobUnits(context),
     unitFile('whatsapp-mcp.service', context),
-    ...(context.start ? [{ ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] }] : []),
+    ...(context.start
+      ? [{ ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] }, timers(context)]
+      : []),
   ],
   local: (context) => [
     sandboxPostgres(context),

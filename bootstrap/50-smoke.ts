@@ -3,6 +3,7 @@ import { isMain } from '../scripts/lib/entry.ts'
 import { Fail } from '../scripts/lib/fail.ts'
 import { smoke } from '../scripts/lib/smoke.ts'
 import { formatChecks, smokeHost } from '../scripts/smoke.ts'
+import { startFirstBackup } from './lib/jobs.ts'
 import { sandboxTarget } from './lib/local.ts'
 import { main } from './lib/main.ts'
 import { say } from './lib/report.ts'
@@ -21,10 +22,13 @@ const step: Step = {
       : smoke(await sandboxTarget(context)))
     say(formatChecks(checks))
     const failed = checks.filter(({ ok }) => !ok)
-    if (failed.length === 0) return
-    throw new Fail(failed.map(({ title, detail }) => `${title}: ${detail}`).join('\n'), {
-      next: 'mend the cause, then: npx zx bootstrap/50-smoke.ts',
-    })
+    if (failed.length > 0) {
+      throw new Fail(failed.map(({ title, detail }) => `${title}: ${detail}`).join('\n'), {
+        next: 'mend the cause, then: npx zx bootstrap/50-smoke.ts',
+      })
+    }
+    if (context.mode === 'host' && (await startFirstBackup(context)))
+      say('    the first backup has begun: systemctl status whatsapp-mcp-backup')
   },
 }
 

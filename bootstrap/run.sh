@@ -7,6 +7,7 @@ usage() {
 Usage: ./bootstrap/run.sh [options of bootstrap/all.ts]
        ./bootstrap/run.sh --local      try it out: no root, no Docker, no domain
        ./bootstrap/run.sh --test       install what the tests need and run them
+       ./bootstrap/run.sh --restore …  bring a lost host back (scripts/restore-host.ts)
 
 Installs Node (as root, from the distribution) where there is none, then the packages of the lockfile.
 All other options: ./bootstrap/run.sh --help, once Node is there.
@@ -20,6 +21,11 @@ BOOTSTRAP_STARTED=$(date +%s)
 export BOOTSTRAP_STARTED
 cd -- "$(dirname -- "$0")/.."
 
+restoring=
+if [ "${1-}" = --restore ]; then
+    shift
+    restoring=yes
+fi
 packages=host
 for argument in "$@"; do
     case $argument in
@@ -32,7 +38,7 @@ done
 if [ "$packages" = host ] && [ "$(id -u)" != 0 ]; then
     case " $* " in
         *" --help "*) ;;
-        *) refuse "a host can only be set up by root" "sudo $0 $*    (or, without root: $0 --local)" ;;
+        *) refuse "a host can only be set up by root" "sudo $0 ${restoring:+--restore }$*    (or, without root: $0 --local)" ;;
     esac
 fi
 
@@ -41,7 +47,7 @@ fi
 fetch_ahead() {
     ahead=/var/cache/apt/ahead
     names=
-    for name in certbot ufw docker.io docker-cli docker-compose-v2 docker-compose; do
+    for name in certbot ufw age rclone openssh-client docker.io docker-cli docker-compose-v2 docker-compose; do
         ! apt-cache show "$name" >/dev/null 2>&1 || names="$names $name"
     done
     mkdir -p "$ahead/partial"
@@ -50,10 +56,14 @@ fetch_ahead() {
     mv "$ahead"/*.deb /var/cache/apt/archives/
 }
 
-if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
-    [ "$(id -u)" = 0 ] || refuse "there is no Node.js with npm on this machine" "sudo apt-get install nodejs npm"
-    command -v apt-get >/dev/null 2>&1 || refuse "there is no Node.js with npm, and no apt-get to install them" "install Node.js 18 or newer with npm"
-    say "==> installing nodejs and npm"
+missing=
+for name in node:nodejs npm:npm ${restoring:+age:age rclone:rclone}; do
+    command -v "${name%:*}" >/dev/null 2>&1 || missing="$missing ${name#*:}"
+done
+if [ -n "$missing" ]; then
+    [ "$(id -u)" = 0 ] || refuse "there is no Node.js with npm on this machine" "sudo apt-get install$missing"
+    command -v apt-get >/dev/null 2>&1 || refuse "this machine lacks$missing, and has no apt-get to install them" "install them: Node.js 18 or newer with npm"
+    say "==> installing$missing"
     apt() { DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -q -o DPkg::Lock::Timeout=180 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$log" 2>&1; }
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
@@ -61,12 +71,13 @@ if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
     dpkg --configure -a >"$log" 2>&1 || true
     mirror_down() {
         tail -n 12 "$log" >&2
-        refuse "nodejs and npm could not be installed" "check that the package mirror is reachable: apt-get update"
+        refuse "not installed:$missing" "check that the package mirror is reachable: apt-get update"
     }
     apt update || mirror_down
     if [ "$packages" = host ]; then fetch_ahead >/dev/null 2>&1 & fi
     # Hundreds of small packages: one sync at the end instead of one per file, as the distribution's own installer does it.
-    { apt -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io install nodejs npm ca-certificates && sync; } || mirror_down
+    # shellcheck disable=SC2086 # a list
+    { apt -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io install $missing ca-certificates && sync; } || mirror_down
     rm -f "$log"
 fi
 
@@ -98,4 +109,5 @@ if [ "${1-}" = --test ]; then
     shift
     exec npm test -- "$@"
 fi
+[ -z "$restoring" ] || exec node scripts/restore-host.ts "$@"
 exec zx bootstrap/all.ts "$@"

@@ -1,43 +1,75 @@
 /**
- * Certbot's deploy hook (/etc/letsencrypt/renewal-hooks/deploy/whatsapp-mcp): hands a renewed certificate to nginx and
- * proves that it is the one being served. A hook that fails does not fail `certbot renew`, so this exits non-zero and
- * says why in the journal.
+ * Hands certbot's certificate to nginx and proves that it is the one being served. Certbot's deploy hook
+ * (/etc/letsencrypt/renewal-hooks/deploy/whatsapp-mcp) runs it after each renewal, and certbot.service after each look
+ * for one: a hook that fails does not fail `certbot renew`, and would not be tried again.
  */
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { $ } from 'zx'
-import { deployCertificate, readCertificate, servedCertificate } from './lib/certificate.ts'
-import { COMPOSE, TLS_DIRECTORY } from './lib/stack.ts'
+import { $, ProcessOutput } from 'zx'
+import {
+  deployCertificate,
+  expiry,
+  inspectDeployed,
+  isServed,
+  lineage,
+  readCertificate,
+} from './lib/certificate.ts'
+import { COMPOSE } from './lib/stack.ts'
 
-const USAGE = `Usage: node scripts/deploy-certificate.ts [DOMAIN]
+const USAGE = `Usage: node scripts/deploy-certificate.ts [--check-expiry] [DOMAIN]
 
 Copies the certificate certbot holds for DOMAIN (default: the lineage certbot just renewed) to where
-nginx reads it, checks the configuration, reloads nginx and compares what it serves afterwards.`
+nginx reads it, checks the configuration, reloads nginx and compares what it serves afterwards. Does
+nothing when nginx serves it already. When nginx refuses, the certificate before it stays in place.
+
+  --check-expiry   fail, too, when so little of its time is left that renewals must have failed
+  --help           this text
+
+Exit codes: 0 served, 1 not, 2 wrong usage.`
 
 const SERVED_WITHIN_MS = 10_000
 const run = $({ quiet: true, timeout: '30s' })
+const NGINX = ['exec', '-T', 'nginx', 'nginx', '-c', '/etc/nginx/whatsapp-mcp/nginx.conf'] as const
 
 async function deploy(domain: string): Promise<void> {
-  await deployCertificate(domain)
   const nginx = await run({ nothrow: true })`docker ${COMPOSE} ps --quiet --status running nginx`
-  if (nginx.stdout.trim() === '') return
-  const nginxCommand = ['exec', '-T', 'nginx', 'nginx', '-c', '/etc/nginx/whatsapp-mcp/nginx.conf'] as const
-  await run`docker ${COMPOSE} ${nginxCommand} -t`
+  const running = nginx.stdout.trim() !== ''
+  const differs = (await inspectDeployed(domain)) !== undefined
+  if (!differs && (!running || (await isServed(domain)))) return
+  const deployed = await deployCertificate(domain)
+  if (!running) return
+  try {
+    await run`docker ${COMPOSE} ${NGINX} -t`
+  } catch (error) {
+    await deployed.takeBack()
+    throw error
+  }
   // Not `docker kill --signal HUP`: Docker would take that for a manual stop and never restart the container.
-  await run`docker ${COMPOSE} ${nginxCommand} -s reload`
-  const wanted = await readCertificate(`${TLS_DIRECTORY}/fullchain.pem`)
+  await run`docker ${COMPOSE} ${NGINX} -s reload`
   const until = Date.now() + SERVED_WITHIN_MS
-  for (;;) {
-    const served = await servedCertificate({ host: '127.0.0.1', port: 443, name: domain })
-    if (served.fingerprint256 === wanted?.fingerprint256) return
-    if (Date.now() > until)
-      throw new Error(`nginx still serves the certificate valid to ${served.validTo} after its reload`)
+  while (!(await isServed(domain))) {
+    if (Date.now() > until) throw new Error('nginx does not present it within 10 s of its reload')
     await sleep(250)
   }
 }
 
-const { values, positionals } = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true })
+async function checkExpiry(domain: string): Promise<void> {
+  const certificate = await readCertificate(`${lineage(domain)}/fullchain.pem`)
+  const problem = certificate === undefined ? 'there is none' : expiry(certificate)
+  if (problem !== undefined) throw new Error(`${problem}; renewals fail: journalctl -u certbot -e`)
+}
+
+/** A failed command's own words, without the stack of the library that ran it. */
+function reason(error: unknown): string {
+  if (error instanceof ProcessOutput) return (error.stderr.trim() || `exit ${error.exitCode}`).slice(-1000)
+  return error instanceof Error ? error.message : String(error)
+}
+
+const { values, positionals } = parseArgs({
+  options: { help: { type: 'boolean' }, 'check-expiry': { type: 'boolean' } },
+  allowPositionals: true,
+})
 const domain = positionals[0] ?? (process.env.RENEWED_LINEAGE && basename(process.env.RENEWED_LINEAGE))
 if (values.help === true) process.stdout.write(`${USAGE}\n`)
 else if (!domain) {
@@ -46,10 +78,9 @@ else if (!domain) {
 } else {
   try {
     await deploy(domain)
+    if (values['check-expiry']) await checkExpiry(domain)
   } catch (error) {
-    process.stderr.write(
-      `the new certificate of ${domain} was not deployed: ${error instanceof Error ? error.message : error}\n`,
-    )
+    process.stderr.write(`the certificate of ${domain} is not served as it should be: ${reason(error)}\n`)
     process.exitCode = 1
   }
 }

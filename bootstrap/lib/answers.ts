@@ -11,6 +11,9 @@ const IMAGE = /^[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}$/
 const IMAGE_SHAPE = 'an image by digest, such as ghcr.io/you/whatsapp-mcp@sha256:<64 hex digits>'
 const image = z.string(IMAGE_SHAPE).regex(IMAGE, IMAGE_SHAPE)
 
+const CALENDAR = /^[A-Za-z0-9*:,./~ -]{1,100}$/
+const CALENDAR_SHAPE = 'times of systemd, such as "*-*-* 0/6:00:00 UTC" (every six hours)'
+
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory'
 
 /** What only the operator knows. No secrets in here: those live in the encrypted file. */
@@ -24,6 +27,8 @@ export const answersSchema = z.strictObject({
   graph_url: z
     .url({ protocol: /^https?$/, error: "the address of a stand-in for Meta's Graph API" })
     .optional(),
+  /** When backups are made, as systemd.time(7) writes it; its own word on it is asked for before anything is changed. */
+  backup_calendar: z.string(CALENDAR_SHAPE).regex(CALENDAR, CALENDAR_SHAPE).optional(),
   /** true: jobs are run by an Inngest server on this host instead of by the app itself. */
   inngest: z.boolean('true or false').optional(),
   images: z.strictObject(

@@ -24,7 +24,7 @@ const MAX_CLOCK_SKEW_SECONDS = 120
 /** Looks at everything that can be known in advance, changes nothing, and returns all findings at once. */
 export async function preflight(context: Context, o = { answered: true }): Promise<Finding[]> {
   const checks =
-    context.mode === 'local' ? [architecture] : [...HOST_CHECKS, ...(o.answered ? NETWORK_CHECKS : [])]
+    context.mode === 'local' ? [architecture] : [...HOST_CHECKS, ...(o.answered ? ANSWERED_CHECKS : [])]
   const found = await Promise.all(checks.map((check) => check(context)))
   return found.filter((finding) => finding !== undefined)
 }
@@ -130,6 +130,16 @@ const clock: Check = async ({ answers }) => {
   }
 }
 
+const calendar: Check = async ({ answers: { backup_calendar: text }, shell }) => {
+  if (text === undefined) return undefined
+  const result = await shell({ allowFailure: true })`systemd-analyze calendar ${text}`
+  if (result.exitCode === 0) return undefined
+  return {
+    problem: `backup_calendar: systemd does not understand ${JSON.stringify(text)}`,
+    remedy: 'write it like "*-*-* 0/6:00:00 UTC", and try it: systemd-analyze calendar "…"',
+  }
+}
+
 const dns: Check = async ({ answers: { domain }, recovering }) => {
   // A host that takes over is proved before DNS leads to it; the certificate came with the backup.
   if (recovering && (await holdsCertificate(domain))) return undefined
@@ -178,8 +188,8 @@ const secretsFile: Check = async ({ paths }) => {
 
 const HOST_CHECKS: readonly Check[] = [system, architecture, root, location, memory, disk, ports, secretsFile]
 
-/** These need the answers: which domain, which certificate authority. */
-const NETWORK_CHECKS: readonly Check[] = [clock, dns]
+/** These need the answers: which domain, which certificate authority, when backups are made. */
+const ANSWERED_CHECKS: readonly Check[] = [clock, dns, calendar]
 
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(

@@ -1,6 +1,7 @@
-import { X509Certificate } from 'node:crypto'
-import { chmod, chown, copyFile, open, readFile, rename } from 'node:fs/promises'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { connect } from 'node:tls'
+import { writeAtomically } from '../../secrets/atomic.ts'
 import { NGINX_GID, TLS_DIRECTORY } from './stack.ts'
 
 const FILES = ['fullchain.pem', 'privkey.pem'] as const
@@ -50,20 +51,43 @@ export async function inspectDeployed(domain: string): Promise<string | undefine
   return undefined
 }
 
+/** A pair of files that was put in place. */
+export interface Deployed {
+  /** Puts the pair before it back, if there was one. */
+  takeBack(): Promise<void>
+}
+
 /**
  * Copies certificate and key to where nginx may read them. nginx gets neither the account key nor the other
  * files below /etc/letsencrypt.
+ * @throws Error when the two do not belong together; then nothing was copied
  */
-export async function deployCertificate(domain: string): Promise<void> {
-  for (const name of FILES) {
-    const temporary = `${TLS_DIRECTORY}/.${name}.new`
-    await copyFile(`${lineage(domain)}/${name}`, temporary)
-    await chmod(temporary, 0o640)
-    await chown(temporary, 0, NGINX_GID)
-    const file = await open(temporary, 'r')
-    await file.sync().finally(() => file.close())
-    await rename(temporary, `${TLS_DIRECTORY}/${name}`)
+export async function deployCertificate(domain: string): Promise<Deployed> {
+  const [chain, key] = await Promise.all(FILES.map((name) => readFile(`${lineage(domain)}/${name}`, 'utf8')))
+  if (!chain || !key || !new X509Certificate(chain).checkPrivateKey(createPrivateKey(key)))
+    throw new Error(`certificate and key in ${lineage(domain)} do not belong together`)
+  const before = await Promise.all(
+    FILES.map((name) => readFile(`${TLS_DIRECTORY}/${name}`, 'utf8').catch(() => undefined)),
+  )
+  await putInPlace([chain, key])
+  return { takeBack: () => putInPlace(before) }
+}
+
+async function putInPlace(contents: readonly (string | undefined)[]): Promise<void> {
+  for (const [index, name] of FILES.entries()) {
+    const content = contents[index]
+    if (content !== undefined)
+      await writeAtomically(`${TLS_DIRECTORY}/${name}`, content, 0o640, { uid: 0, gid: NGINX_GID })
   }
+}
+
+/** Whether nginx on this host presents the certificate that was deployed; `false` also when it does not answer. */
+export async function isServed(domain: string): Promise<boolean> {
+  const wanted = await readCertificate(`${TLS_DIRECTORY}/fullchain.pem`)
+  const served = await servedCertificate({ host: '127.0.0.1', port: 443, name: domain }).catch(
+    () => undefined,
+  )
+  return served !== undefined && served.fingerprint256 === wanted?.fingerprint256
 }
 
 /** The certificate a server really presents for a name, trusted or not. */

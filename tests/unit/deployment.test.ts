@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -147,24 +147,49 @@ describe('nginx.conf', () => {
   })
 })
 
-describe.each(readdirSync(join(root, 'systemd')))('%s', (name) => {
+const unitNames = readdirSync(join(root, 'systemd'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+  /\.(service|timer|conf)$/.test(name),
+)
+const isJob = (name: string) => unitNames.includes(name.replace('.service', '.timer'))
+
+describe.each(unitNames)('%s', (name) => {
   const unit = read(`systemd/${name}`)
 
   it('runs programs, not shell lines, by absolute path', () => {
     const commands = [...unit.matchAll(/^Exec\w+=[-@:+!]*(.+)$/gm)].map((m) => m[1] ?? '')
-    expect(commands.length).toBeGreaterThan(0)
+    if (!name.endsWith('.timer')) expect(commands.length).toBeGreaterThan(0)
     for (const command of commands) {
       expect(command).toMatch(/^(\/|\{\{root\}\}\/)/)
       expect(command).not.toMatch(/[|><;`]|&&|\$\(/)
+      const script = /\{\{root\}\}\/(scripts\/\S+)/.exec(command)?.[1]
+      if (script !== undefined) expect(existsSync(join(root, script)), script).toBe(true)
     }
   })
 
-  it('can be enabled, and mentions no unit that does not exist', () => {
-    expect(unit).toMatch(/^\[Install\]\nWantedBy=/m)
-    const own = new Set(readdirSync(join(root, 'systemd')))
-    const mentioned = [...unit.matchAll(/([\w-]*whatsapp-mcp[\w-]*\.(?:service|timer))\b/g)].map(
-      (m) => m[1] ?? '',
+  it('is started by something, and mentions no unit that does not exist', () => {
+    const started =
+      /^\[Install\]\nWantedBy=/m.test(unit) || isJob(name) || name.includes('@') || name.endsWith('.conf')
+    expect(started).toBe(true)
+    const mentioned = [...unit.matchAll(/([\w-]*whatsapp-mcp[\w-]*)(@%n)?(\.(?:service|timer))\b/g)].map(
+      (m) => `${m[1]}${m[2] ? '@' : ''}${m[3]}`,
     )
-    expect(mentioned.filter((other) => !own.has(other))).toEqual([])
+    expect(mentioned.filter((other) => !unitNames.includes(other))).toEqual([])
+  })
+
+  it('says when it fails, except for the one who says it', () => {
+    const loud = /^OnFailure=whatsapp-mcp-notify@%n\.service$/m.test(unit)
+    expect(loud).toBe(!name.endsWith('.timer') && !name.includes('@'))
+  })
+
+  it.runIf(isJob(name) && name.endsWith('.service'))('has an end, and leaves the server its share', () => {
+    expect(unit).toMatch(/^TimeoutStartSec=\d+(min|h)$/m)
+    expect(unit).toMatch(/^Nice=10\nIOSchedulingClass=idle$/m)
+    expect(unit).not.toMatch(/^PrivateNetwork=/m)
+  })
+
+  it.runIf(name.endsWith('.timer'))('makes up for what fell due while the host was off', () => {
+    expect(unit).toMatch(/^OnCalendar=.+$/m)
+    expect(unit).toMatch(/^Persistent=yes$/m)
+    expect(unit).toMatch(/^RandomizedDelaySec=/m)
   })
 })

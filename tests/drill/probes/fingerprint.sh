@@ -7,7 +7,8 @@ dirs='/etc /usr/local /opt /var/lib/whatsapp-mcp /run/whatsapp-mcp'
 # shellcheck disable=SC2086
 find $dirs -xdev \
     \( -path /etc/letsencrypt/accounts -o -path /opt/whatsapp-mcp/.git -o -path /opt/whatsapp-mcp/node_modules \) -prune \
-    -o \( -path '/var/lib/whatsapp-mcp/media/*' -o -path '/var/lib/whatsapp-mcp/audit/*' \) -prune \
+    -o \( -path '/var/lib/whatsapp-mcp/media/*' -o -path '/var/lib/whatsapp-mcp/audit/*' \
+        -o -path '/var/lib/whatsapp-mcp/backups/*' -o -path '/var/lib/whatsapp-mcp/jobs/*' \) -prune \
     -o \( -name '*-' -o -name '.pwd.lock' -o -name 'subgid*' -o -name 'subuid*' \) -prune \
     -o -printf 'path %p %y %m %u:%g %l\n'
 
@@ -15,6 +16,7 @@ find $dirs -xdev \
 find $dirs -xdev \
     \( -path /etc/letsencrypt -o -path /opt/whatsapp-mcp/.git -o -path /var/lib/whatsapp-mcp/tls -o -path /etc/ssh \
         -o -path /var/lib/whatsapp-mcp/media -o -path /var/lib/whatsapp-mcp/audit \
+        -o -path /var/lib/whatsapp-mcp/backups -o -path /var/lib/whatsapp-mcp/jobs \
         -o -path /etc/ssl/private -o -path /etc/docker/key.json \) -prune \
     -o \( -name '*-' -o -name '.pwd.lock' -o -name machine-id -o -name resolv.conf -o -name hosts -o -name hostname \
         -o -name ld.so.cache \) -prune \
@@ -23,7 +25,8 @@ find $dirs -xdev \
 dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Abbrev}\n'
 apt-mark showmanual | sed 's/^/manual /'
 systemctl list-unit-files --state=enabled --no-legend --no-pager | awk '{ print "enabled", $1 }'
-for unit in docker whatsapp-mcp whatsapp-mcp-secrets certbot.timer ufw ssh; do
+for unit in docker whatsapp-mcp whatsapp-mcp-secrets certbot.timer ufw ssh \
+    whatsapp-mcp-backup.timer whatsapp-mcp-offsite.timer whatsapp-mcp-audit.timer whatsapp-mcp-prove-restore.timer; do
     echo "unit $unit $(systemctl is-active "$unit" || true)"
 done
 ufw status verbose | sed 's/^/ufw /'

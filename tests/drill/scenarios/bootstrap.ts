@@ -8,7 +8,8 @@ import { timed } from '../lib/progress.ts'
 export const title = 'an empty host becomes a healthy stack'
 
 /** What a bare Debian 13 host needs from the distribution; compared below with what the bootstrap really installs. */
-const PACKAGES = 'nodejs npm ca-certificates docker.io docker-cli docker-compose certbot ufw'
+const PACKAGES =
+  'nodejs npm ca-certificates docker.io docker-cli docker-compose certbot ufw age rclone openssh-client'
 
 export async function run(drill: Drill): Promise<void> {
   const floor = await measureFloor(drill)

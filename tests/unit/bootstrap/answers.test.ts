@@ -50,6 +50,20 @@ describe('collectAnswers', () => {
     await expect(collect(JSON.stringify({ ...ANSWERS, domain }))).rejects.toThrow(message)
   })
 
+  it.each(['*-*-* 0/6:00:00 UTC', 'Mon..Fri 03:15', 'hourly'])('takes the calendar %s', async (text) => {
+    const answers = { ...ANSWERS, backup_calendar: text }
+    expect((await collect(formatAnswers(answers))).backup_calendar).toBe(text)
+  })
+
+  it.each(['', 'hourly\nExecStart=/bin/sh', 'hourly; x', '%n', 6])(
+    'refuses the calendar %j',
+    async (text) => {
+      await expect(collect(JSON.stringify({ ...ANSWERS, backup_calendar: text }))).rejects.toThrow(
+        /backup_calendar: times of systemd, such as/,
+      )
+    },
+  )
+
   it('refuses an image without a digest, an unknown field, and text that is not YAML', async () => {
     await expect(
       collect(JSON.stringify({ ...ANSWERS, images: { app: 'whatsapp-mcp:latest' } })),

@@ -46,6 +46,19 @@ describe('preflight', () => {
     )
   })
 
+  it('asks systemd whether it understands the calendar', async () => {
+    const preflightWith = (backup_calendar: string, exitCode: number) => {
+      const { shell, transcript } = recorder({ 'systemd-analyze': { exitCode } })
+      const answers = { ...ANSWERS, acme_server: 'http://127.0.0.1:1', domain: 'wa.invalid', backup_calendar }
+      const context = { ...testContext(shell, '/nowhere'), root: process.cwd(), answers }
+      return preflight(context).then((found) => ({ found: found.map((f) => f.problem), transcript }))
+    }
+    const wrong = await preflightWith('whenever', 1)
+    expect(wrong.found).toContain('backup_calendar: systemd does not understand "whenever"')
+    expect(wrong.transcript).toContain('systemd-analyze calendar whenever')
+    expect((await preflightWith('hourly', 0)).found.join()).not.toContain('calendar')
+  })
+
   it('lists everything at once: the name without a record, and the missing secrets file', async () => {
     const found = (await problems({ acme_server: await authority(0) })).join('\n')
     expect(found).toContain('wa.invalid has no A record')
