@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
 import { createAuthority } from './lib/authority.ts'
-import { Drill, PROJECT, type Scenario } from './lib/drill.ts'
+import { Drill, PROJECT, type Scenario, Skipped } from './lib/drill.ts'
 import { type Engine, NUMBER, openEngine } from './lib/engine.ts'
 import { buildApp, buildImages } from './lib/images.ts'
 import { prepareMaterial } from './lib/material.ts'
@@ -23,10 +23,12 @@ import { killChildren } from './lib/run.ts'
 import * as again from './scenarios/again.ts'
 import * as badInput from './scenarios/bad-input.ts'
 import * as bootstrap from './scenarios/bootstrap.ts'
+import * as cert from './scenarios/cert.ts'
 import * as conversation from './scenarios/conversation.ts'
 import * as interrupted from './scenarios/interrupted.ts'
 import * as outsideIn from './scenarios/outside-in.ts'
 import * as reboot from './scenarios/reboot.ts'
+import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
 
 /** In this order, so that hosts are shared and only one is up at a time. */
@@ -36,8 +38,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   conversation,
   reboot,
   'outside-in': outsideIn,
+  cert,
   'wrong-key': wrongKey,
   'bad-input': badInput,
+  upgrade,
   interrupted,
 }
 
@@ -167,22 +171,22 @@ async function perform(
 async function runScenario(drill: Drill, name: string, scenario: Scenario): Promise<ScenarioResult> {
   say(`${name}: ${scenario.title}`)
   const from = performance.now()
+  let skipped: string | undefined
   try {
     await scenario.run(drill)
   } catch (error) {
     // Not a finding: the children were killed on purpose, and the signal handler ends the process.
     if (stopping) await new Promise(() => {})
-    drill.expect(
-      'ran to its end',
-      false,
-      error instanceof Error ? (error.stack ?? error.message) : String(error),
-    )
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    if (error instanceof Skipped) skipped = error.message
+    else drill.expect('ran to its end', false, text)
   }
   const checks = drill.takeChecks()
   const seconds = (performance.now() - from) / 1000
   const bad = checks.filter(({ ok }) => !ok).length
-  say(`${name}: ${checks.length - bad} of ${checks.length} checks passed, ${seconds.toFixed(1)} s`)
-  return { name, title: scenario.title, seconds, checks }
+  const outcome = skipped ? `skipped, ${skipped}` : `${checks.length - bad} of ${checks.length} checks passed`
+  say(`${name}: ${outcome}, ${seconds.toFixed(1)} s`)
+  return { name, title: scenario.title, seconds, checks, ...(skipped ? { skipped } : {}) }
 }
 
 const barsSchema = z.record(z.string(), z.object({ title: z.string(), unit: z.string(), limit: z.number() }))

@@ -24,8 +24,11 @@ export async function foreignAuthorities(): Promise<readonly string[]> {
 export interface Authority {
   /** The authority's own certificate, PEM. */
   readonly certificate: string
-  /** Makes a key and a certificate for one name; gives a directory with `cert.pem` and `key.pem`. */
-  issue(name: string): Promise<string>
+  /**
+   * Makes a key and a certificate for one name; gives a directory with `cert.pem` and `key.pem`.
+   * @param days how long it is valid from now on; below 0 it has expired. Default: 2.
+   */
+  issue(name: string, days?: number): Promise<string>
 }
 
 /**
@@ -47,7 +50,7 @@ export async function createAuthority(directory: string): Promise<Authority> {
   )
   return {
     certificate: await readFile(at('ca.pem'), 'utf8'),
-    async issue(name) {
+    async issue(name, days = 2) {
       const own = at(name)
       await mkdir(own)
       const file = (ending: string): string => join(own, ending)
@@ -72,7 +75,7 @@ export async function createAuthority(directory: string): Promise<Authority> {
           '-CAkey',
           at('ca.key'),
         ].concat(
-          ['-set_serial', `0x${randomBytes(12).toString('hex')}`, '-days', '2'],
+          ['-set_serial', `0x${randomBytes(12).toString('hex')}`, '-days', String(days)],
           ['-extfile', at(`${name}.ext`), '-out', file('cert.pem')],
         ),
       )

@@ -39,6 +39,9 @@ export interface Scenario {
   run(drill: Drill): Promise<void>
 }
 
+/** Thrown by a scenario that cannot be played here; the message says why. */
+export class Skipped extends Error {}
+
 export interface Undisturbed {
   readonly host: Host
   readonly run: BootstrapRun

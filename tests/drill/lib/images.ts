@@ -141,14 +141,22 @@ export async function buildImages(engine: Engine): Promise<Images> {
   return built as Images
 }
 
-/** Builds the server's image from the project's own Dockerfile on the stand-in bases. */
-export async function buildApp(engine: Engine, images: Images, source: string): Promise<string> {
-  const tag = `${PREFIX}/app:current`
+/**
+ * Builds the server's image from the project's own Dockerfile on the stand-in bases.
+ * @param name of its tag, where one machine has several
+ */
+export async function buildApp(
+  engine: Engine,
+  images: Images,
+  source: string,
+  name = 'current',
+): Promise<string> {
+  const tag = `${PREFIX}/app:${name}`
   const bases = [
     ['BUILD_IMAGE', images['standin-node-build']],
     ['RUN_IMAGE', images['standin-node-run']],
   ].flatMap(([name, value]) => ['--build-arg', `${name}=${value}`])
-  await timed('image app', () =>
+  await timed(`image app ${name}`, () =>
     docker(['build', '--network', 'host', ...bases, '-t', tag, source], { limit: 900, env: engine.buildEnv }),
   )
   return tag

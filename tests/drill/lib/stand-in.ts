@@ -39,8 +39,13 @@ export async function startStandIn(drill: Drill, host: Host): Promise<StandIn> {
     const { stdout } = await network.client(['cat', '/dev/shm/started'], { mayFail: true })
     return stdout.trimStart().startsWith('{') ? startedSchema.parse(JSON.parse(stdout)).phone : undefined
   })
+  await addNumber(host)
+  return { phone: `${phone}/smoke`, numberId: NUMBER }
+}
+
+/** Gives the host's owner the number that the stand-in serves. */
+export async function addNumber(host: Host): Promise<void> {
   const admin = (...argv: string[]) => host.exec([...ADMIN, ...argv])
   await admin('clients', 'create', '--name', 'owner', '--display-name', 'Owner', '--owner')
   await admin('numbers', 'add', '--phone-id', NUMBER, '--waba', ACCOUNT, '--label', 'Drill')
-  return { phone: `${phone}/smoke`, numberId: NUMBER }
 }

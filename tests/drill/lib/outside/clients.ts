@@ -14,7 +14,7 @@ const webhookSchema = z.object({ statuses: z.array(z.number()), forged: z.number
 
 /** The two kinds of callers: MCP clients with a key, and Meta with a signature. @returns the key that was minted */
 export async function probeClients(drill: Drill, host: Host): Promise<string> {
-  const token = await mintKey(host)
+  const token = await mintKey(host, 'drill')
   const url = `https://${DOMAIN}`
   const probe = (name: string, input: unknown) =>
     drill.world.network.client(
@@ -47,10 +47,11 @@ export async function probeClients(drill: Drill, host: Host): Promise<string> {
   return token
 }
 
-async function mintKey(host: Host): Promise<string> {
+/** Makes a client of this name with a key. */
+export async function mintKey(host: Host, name: string): Promise<string> {
   const admin = (...argv: string[]) => host.exec([...ADMIN, ...argv])
-  await admin('clients', 'create', '--name', 'drill', '--display-name', 'Drill')
-  const minted = await admin('keys', 'mint', '--client', 'drill', '--label', 'drill')
+  await admin('clients', 'create', '--name', name, '--display-name', 'Drill')
+  const minted = await admin('keys', 'mint', '--client', name, '--label', 'drill')
   const token = /wamcp_live_[a-z2-7]{28}/.exec(minted.stderr)?.[0]
   if (token === undefined) throw new Error('keys mint printed no key')
   return token
