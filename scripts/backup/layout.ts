@@ -78,14 +78,24 @@ export async function openSet(directory: string, name: string, key: Secret): Pro
 }
 
 /**
- * A private directory beside the finished ones, in which a set is made. One killed half-way stays behind under a name
- * that no reader takes for a set; {@link removeAbandoned} finds it.
- * @returns its absolute path
+ * Makes something in a private directory beside the finished ones. What a run that was killed left there goes first: it has a
+ * name that no reader takes for a set. Only for the holder of the lock under which `directory` is written.
+ * @param make gets its absolute path and ends with {@link publish}; when it throws, everything is removed
  */
-export async function workingDirectory(directory: string, name: string): Promise<string> {
-  const path = join(directory, `.${name}.${process.pid}.tmp`)
-  await mkdir(path, { recursive: true, mode: 0o700 })
-  return path
+export async function withWorkingDirectory<T>(
+  directory: string,
+  name: string,
+  make: (working: string) => Promise<T>,
+): Promise<T> {
+  await removeAbandoned(directory)
+  const working = join(directory, `.${name}.${process.pid}.tmp`)
+  await mkdir(working, { mode: 0o700 })
+  try {
+    return await make(working)
+  } catch (error) {
+    await rm(working, { recursive: true, force: true })
+    throw error
+  }
 }
 
 /**
@@ -113,14 +123,10 @@ export async function removeSet(directory: string, name: string): Promise<void> 
   await rm(doomed, { recursive: true })
 }
 
-/**
- * Removes what runs that were killed left behind. Only for the holder of the lock under which this directory is written.
- * @returns names of what was removed
- */
-export async function removeAbandoned(directory: string): Promise<string[]> {
-  const names = (await readdir(directory)).filter((name) => WORKING.test(name))
-  for (const name of names) await rm(join(directory, name), { recursive: true })
-  return names
+async function removeAbandoned(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (WORKING.test(name)) await rm(join(directory, name), { recursive: true })
+  }
 }
 
 /** A new name is durable once its directory is. */
