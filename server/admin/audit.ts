@@ -1,5 +1,5 @@
 import { verifyAudit } from '../audit/verify.ts'
-import { integer, slug } from './checks.ts'
+import { integer, setName, slug } from './checks.ts'
 import { type AdminContext, type Command, command } from './command.ts'
 import { findClient } from './find.ts'
 import { flag, may } from './option.ts'
@@ -60,6 +60,18 @@ async function verify({ pool, config }: AdminContext, files: boolean): Promise<R
   return { data: verdict, text: `The chain holds: ${rows} rows up to ${head}, ${segments} closed segments` }
 }
 
+/** Whatever was recorded after the backup is gone from this chain: who compares it with the archive must find the reason in it. */
+function restored(set: string) {
+  return async ({ sql }: AdminContext): Promise<Report> => {
+    const [head] = await sql<{ id: number }[]>`select id::float8 as id from audit_head for update`
+    return {
+      data: { set, head: head?.id },
+      text: `The chain goes on after row ${head?.id}, as ${set} had it`,
+      audit: { detail: { set_id: set, head_id: head?.id } },
+    }
+  }
+}
+
 export const auditCommands: readonly Command[] = [
   command({
     name: 'audit tail',
@@ -78,5 +90,13 @@ export const auditCommands: readonly Command[] = [
     audited: 'not',
     options: { 'table-only': flag('leave the archived files alone, where they are not on this machine') },
     run: (o) => (context) => verify(context, !o['table-only']),
+  }),
+  command({
+    name: 'audit restored',
+    summary: 'records that this database came back from a backup; the restore says so itself',
+    audited: 'with',
+    argument: { placeholder: 'SET', read: setName },
+    options: {},
+    run: (_, set) => restored(set),
   }),
 ]

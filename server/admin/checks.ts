@@ -19,6 +19,8 @@ export const slug = pattern(
   'up to 63 lower-case letters and digits, with single hyphens between: support-desk',
 )
 
+export const setName = pattern(/^\d{8}T\d{6}Z$/, 'the name of a backup such as 20261121T074605Z')
+
 export const metaId = pattern(
   /^\d{5,32}$/,
   "an id of Meta's: digits, as WhatsApp Manager shows it, not the phone number",

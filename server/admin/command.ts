@@ -24,6 +24,8 @@ export type Audited = 'with' | 'after' | 'not'
 
 export interface Argument {
   readonly placeholder: string
+  /** `run` is given '' where it is left out. */
+  readonly optional?: true
   readonly read: (text: string, label: string) => string
 }
 
@@ -65,7 +67,7 @@ export function command<const O extends Options>(definition: {
       if (surplus !== undefined || (given !== undefined && argument === undefined)) {
         throw new UsageError(`${name}: there are more arguments than expected.`)
       }
-      if (argument !== undefined && given === undefined) {
+      if (argument !== undefined && argument.optional !== true && given === undefined) {
         throw new UsageError(`${name} needs ${argument.placeholder}.`)
       }
       const checked = argument && given !== undefined ? argument.read(given, argument.placeholder) : ''
@@ -101,5 +103,6 @@ export function usageOf({ name, argument, options }: Command): string {
     const text = placeholder ? `--${key} ${placeholder}` : `--${key}`
     return required ? text : `[${text}]`
   })
-  return [name, ...(argument ? [argument.placeholder] : []), ...parts].join(' ')
+  const word = argument?.optional ? `[${argument.placeholder}]` : argument?.placeholder
+  return [name, ...(word ? [word] : []), ...parts].join(' ')
 }

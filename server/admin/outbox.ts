@@ -8,8 +8,8 @@ import {
 } from '../jobs/admin.ts'
 import { integer, oneOf } from './checks.ts'
 import { type AdminContext, type Command, command, type Work } from './command.ts'
-import { may } from './option.ts'
-import { AdminError } from './report.ts'
+import { flag, may } from './option.ts'
+import { AdminError, UsageError } from './report.ts'
 import { moment, table } from './table.ts'
 
 const HEAD = ['ID', 'EVENT', 'STATE', 'TRIES', 'DUE (UTC)', 'DATA', 'LAST ERROR']
@@ -80,16 +80,21 @@ export const outboxCommands: readonly Command[] = [
   }),
   command({
     name: 'outbox hold',
-    summary: 'keeps everything from being done, such as after a restore',
+    summary: 'keeps everything from being done',
     audited: 'with',
     options: {},
     run: () => changeAll('held', holdOutbox),
   }),
   command({
     name: 'outbox release',
-    summary: 'lets what is held be done',
+    summary: 'lets what is held be done, after a restore too: one row, or all of them',
     audited: 'with',
-    options: {},
-    run: () => changeAll('ready', releaseOutbox),
+    argument: { ...ID, optional: true },
+    options: { all: flag('everything that is held') },
+    run: ({ all }, id) => {
+      if (all === (id !== '')) throw new UsageError('outbox release needs either ID or --all.')
+      if (all) return changeAll('ready', releaseOutbox)
+      return change(id, 'ready', async (sql, row) => (await releaseOutbox(sql, row)) === 1)
+    },
   }),
 ]

@@ -25,16 +25,26 @@ export async function listOutbox(
     where ${state === undefined ? sql`true` : sql`state = ${state}`} order by outbox.id desc limit ${limit}`
 }
 
+/** Sends that a restored database holds back: Meta gives every message an id that it holds back itself. */
+const heldByUs = (sql: Queryable) => sql`status = 'held' and wa_message_id is null`
+
 /**
  * Makes a row that is dead, held or waiting for its next try due now, with all its tries.
  *
  * @returns false when there is no such row, or it is done or running.
  */
 export async function retryOutbox(sql: Queryable, id: number): Promise<boolean> {
-  const { count } = await sql`
-    update outbox set state = 'ready', attempts = 0, run_after = now()
-    where id = ${id} and state <> 'done' and (leased_until is null or leased_until <= now())`
-  return count === 1
+  const freed = await sql`
+    with freed as (
+      update outbox set state = 'ready', attempts = 0, run_after = now()
+      where id = ${id} and state <> 'done' and (leased_until is null or leased_until <= now())
+      returning data
+    ), unheld as (
+      update messages set status = 'queued', updated_at = now()
+      where id = (select (data->>'messageId')::uuid from freed) and ${heldByUs(sql)}
+    )
+    select from freed`
+  return freed.length === 1
 }
 
 /**
@@ -49,23 +59,36 @@ export async function discardOutbox(sql: Queryable, id: number): Promise<boolean
       returning data
     ), unsent as (
       update messages set status = 'rejected', updated_at = now()
-      where id = (select (data->>'messageId')::uuid from gone) and status = 'queued'
+      where id = (select (data->>'messageId')::uuid from gone) and (status = 'queued' or ${heldByUs(sql)})
     )
     select from gone`
   return removed.length === 1
 }
 
-/** Keeps everything that has not run from running, until {@link releaseOutbox}: after a restore, before it is known what Meta has. */
+/** Keeps everything that has not run from running, until {@link releaseOutbox}. */
 export async function holdOutbox(sql: Queryable): Promise<number> {
   const { count } = await sql`
     update outbox set state = 'held' where state = 'ready' and (leased_until is null or leased_until <= now())`
   return count
 }
 
-/** @returns how many rows may run again. */
-export async function releaseOutbox(sql: Queryable): Promise<number> {
-  const { count } = await sql`update outbox set state = 'ready' where state = 'held'`
-  return count
+/**
+ * Lets rows that are held run again, and their messages be sent.
+ *
+ * @param id One row; default: all of them.
+ * @returns how many.
+ */
+export async function releaseOutbox(sql: Queryable, id?: number): Promise<number> {
+  const freed = await sql`
+    with freed as (
+      update outbox set state = 'ready' where state = 'held' and (${id ?? null}::bigint is null or id = ${id ?? null})
+      returning data
+    ), unheld as (
+      update messages set status = 'queued', updated_at = now()
+      where id in (select (data->>'messageId')::uuid from freed) and ${heldByUs(sql)}
+    )
+    select from freed`
+  return freed.length
 }
 
 export interface OutboxFigures {

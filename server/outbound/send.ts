@@ -102,7 +102,7 @@ function resultOf(
     idempotency_key: outcome?.key ?? request.idempotencyKey ?? null,
     warnings: [
       ...(isRepeat ? ['This is the same request as an earlier one; it was not sent twice.'] : []),
-      ...WARNINGS.flatMap(([state, warning]) => (state === outcome?.status ? [warning] : [])),
+      ...WARNINGS.flatMap(([state, warning]) => (state === stateOf(outcome) ? [warning] : [])),
       ...(outcome?.status === 'queued' && outcome.errorCode !== null
         ? [`Meta refused it for now (code ${outcome.errorCode}); it is tried again by itself.`]
         : []),
@@ -113,9 +113,18 @@ function resultOf(
   }
 }
 
+/** What Meta holds back has its id; what has none waits here, since a restore. */
+function stateOf(outcome: Outcome | undefined): string | undefined {
+  return outcome?.status === 'held' && outcome.wamid === null ? 'held_here' : outcome?.status
+}
+
 const WARNINGS: readonly [state: string, warning: string][] = [
   ['pending_approval', 'It waits for the operator to approve it; do not send it again.'],
   ['queued', 'It is not with Meta yet; look again with get_message and do not send it twice.'],
   ['sending', 'Meta has not answered yet; look again with get_message and do not send it twice.'],
+  [
+    'held_here',
+    'It waited to be sent when the database was restored from a backup; the operator decides whether it still is. Do not send it again.',
+  ],
   ['held', 'Meta holds it back while it assesses the quality of the template.'],
 ]

@@ -46,6 +46,12 @@ export const getMessage = ({ listener }: Pick<Services, 'listener'>) =>
           type: z.string().nullable(),
         })
         .nullable(),
+      held_by: z
+        .enum(['meta', 'operator'])
+        .nullable()
+        .describe(
+          'Who decides when status is held: Meta, which assesses a template first, or the operator, after a restore',
+        ),
       attempts: z.int(),
       reached: z.boolean().nullable().describe('Whether wait_for came true; null without it'),
     }),
@@ -99,8 +105,14 @@ async function readWithTimeline(sql: Transaction, id: string, grants: readonly G
       error: code === null ? null : { code, ...explained(code) },
     })),
     pricing: row.pricing && viewPricing(row.pricing),
+    held_by: heldBy(row),
     attempts: row.attempts,
   }
+}
+
+function heldBy({ status, wamid }: MessageRow): 'meta' | 'operator' | null {
+  if (status !== 'held') return null
+  return wamid === null ? 'operator' : 'meta'
 }
 
 function explained(code: number) {

@@ -1,0 +1,61 @@
+import { $ } from 'zx'
+import { Fail, lastLines, Refused } from '../lib/fail.ts'
+import { COMPOSE, SERVICES } from '../lib/stack.ts'
+
+/** What a restore asks of the stack's containers. The unit that watches them is left alone: it helps where this dies. */
+
+async function compose(args: readonly string[], seconds: number, next: string): Promise<string> {
+  const result = await $({
+    quiet: true,
+    nothrow: true,
+    input: '',
+    timeout: `${seconds}s`,
+  })`docker ${COMPOSE} ${args}`
+  if (result.exitCode === 0) return result.stdout
+  throw new Fail(`docker compose ${args[0]} ended with ${result.exitCode ?? result.signal}`, {
+    next,
+    output: lastLines(`${result.stdout}${result.stderr}`),
+  })
+}
+
+/**
+ * Brings a restored database to the schema of the installed server, and grants its roles their rights again, before it
+ * becomes the live one.
+ * @throws Refused when it is newer than the installed server
+ */
+export async function migrateBeside(database: string): Promise<void> {
+  const url = `DATABASE_URL=postgres://postgres:5432/${database}`
+  try {
+    await compose(
+      ['run', '--rm', '--no-deps', '--no-TTY', '--env', url, 'migrate'],
+      600,
+      'docker compose logs postgres',
+    )
+  } catch (error) {
+    if (!(error instanceof Fail) || !error.output?.includes('HistoryError')) throw error
+    throw new Refused('the backup is of another version of the server than the one installed here', {
+      next: 'check out the version that made it (backups.ts list --json names its commit), run the bootstrap, then this again',
+      output: error.output,
+    })
+  }
+}
+
+/** Stops the server, and nothing else: what it had begun to send is finished first. */
+export async function stopServer(): Promise<void> {
+  await compose(['stop', 'app'], 60, 'systemctl status whatsapp-mcp')
+}
+
+/** Notes in the audit log where this database comes from; the first entry it has after the restore. */
+export async function recordRestore(set: string): Promise<void> {
+  const command = ['run', '--rm', '--no-deps', '--no-TTY', 'app', '/app/server.js', 'audit', 'restored', set]
+  await compose(command, 60, 'docker compose logs postgres')
+}
+
+/** Starts what is stopped, and waits until all of it is healthy. */
+export async function startServer(): Promise<void> {
+  await compose(
+    ['up', '--detach', '--wait', '--wait-timeout', '120', ...SERVICES],
+    180,
+    'journalctl -u whatsapp-mcp -n 50',
+  )
+}
