@@ -10,7 +10,13 @@ import { ping } from './ping.ts'
 
 const HEARTBEAT_MS = 10_000
 
-export type JobName = 'backup-db' | 'backup-media' | 'sync-offsite' | 'sync-audit' | 'prove-restore'
+export type JobName =
+  | 'restore-db'
+  | 'backup-db'
+  | 'backup-media'
+  | 'sync-offsite'
+  | 'sync-audit'
+  | 'prove-restore'
 
 /** Says what goes on; a line that takes long is followed by signs of life. */
 export type Progress = (line: string) => void
