@@ -63,7 +63,7 @@ class OperatorsRepository {
 
   async begin(commit: string): Promise<void> {
     await run(['git', 'clone', '--quiet', PROJECT, this.path])
-    await this.#git('checkout', '--quiet', commit)
+    await this.#git('checkout', '--quiet', '-B', 'main', commit)
     await symlink(join(PROJECT, 'node_modules'), join(this.path, 'node_modules'))
     const { hostKey, recoveryKey, canaries } = this.#world.material
     const [host, recovery] = await Promise.all([hostKey, recoveryKey].map(identityToRecipient))
@@ -94,7 +94,7 @@ class OperatorsRepository {
 
   async bundle(): Promise<Buffer> {
     const file = join(this.#directory, 'repository.bundle')
-    await this.#git('bundle', 'create', '--quiet', file, 'HEAD')
+    await this.#git('bundle', 'create', '--quiet', file, 'HEAD', 'main')
     return readFile(file)
   }
 

@@ -11,6 +11,9 @@ import { addNumber, startStandIn } from '../lib/stand-in.ts'
 
 export const title = 'from the release before to this one and back, with everything it knew'
 
+/** What the operator pushes to, as the host sees it. */
+const ORIGIN = '/srv/operator.bundle'
+
 /** Rows that nothing may change or drop once they are there. */
 const LASTING = ['clients', 'messages', 'webhook_events', 'audit_log']
 
@@ -47,8 +50,8 @@ export async function run(drill: Drill): Promise<void> {
 /** A host that was set up with the release before, and used. */
 async function hostOfThen(drill: Drill, previous: Previous): Promise<Host> {
   const host = await drill.freshHost('upgrade')
-  await host.write('/run/previous.bundle', previous.bundle)
-  await host.sh('rm -rf "$1"; git clone --quiet /run/previous.bundle "$1"', [REPOSITORY])
+  await host.write(ORIGIN, previous.bundle)
+  await host.sh('rm -rf "$1"; git clone --quiet "$2" "$1"', [REPOSITORY, ORIGIN])
   await host.write(ANSWERS, drill.answers({ app: previous.image }), '0600')
   mustSucceed(await bootstrap(host, { onLine: follow }))
   if (drill.standIn === undefined) drill.standIn = await startStandIn(drill, host)
@@ -58,9 +61,8 @@ async function hostOfThen(drill: Drill, previous: Previous): Promise<Host> {
 }
 
 async function upgrade(drill: Drill, host: Host, previous: Previous): Promise<void> {
-  await host.write('/run/upgraded.bundle', previous.upgraded)
-  const fetch = 'git -C "$1" fetch --quiet /run/upgraded.bundle HEAD; git -C "$1" checkout --quiet FETCH_HEAD'
-  await host.sh(fetch, [REPOSITORY])
+  await host.write(ORIGIN, previous.upgraded)
+  await host.exec(['git', '-C', REPOSITORY, 'pull', '--quiet'])
   await host.write(ANSWERS, drill.answers(), '0600')
   const report = mustSucceed(await bootstrap(host, { args: ['--answers', ANSWERS], onLine: follow }))
   drill.expect('the upgrade is one run of the bootstrap', report.changed > 0, `${report.changed} changes`)
