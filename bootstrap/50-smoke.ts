@@ -18,7 +18,7 @@ const step: Step = {
   async verify(context) {
     if (!context.start) return
     const checks = await (context.mode === 'host'
-      ? smokeHost({ address: '127.0.0.1' })
+      ? smokeHost({ address: '127.0.0.1', certificateMayBeDue: context.recovering })
       : smoke(await sandboxTarget(context)))
     say(formatChecks(checks))
     const failed = checks.filter(({ ok }) => !ok)

@@ -36,12 +36,14 @@ export async function smokeHost(o: {
   url?: string | undefined
   address?: string | undefined
   standIn?: SmokeTarget['standIn'] | undefined
+  certificateMayBeDue?: boolean
 }): Promise<Check[]> {
   const run = $({ quiet: true, nothrow: true, timeout: '30s', input: '' })
   return smoke({
     url: o.url ?? `https://${await domainOfThisHost()}`,
     ...(o.address === undefined ? {} : { address: o.address }),
     ...(o.standIn && { standIn: o.standIn }),
+    ...(o.certificateMayBeDue && { certificateMayBeDue: true }),
     appSecret: new Secret((await readFile('/run/whatsapp-mcp/secrets/app/wa_app_secret', 'utf8')).trimEnd()),
     admin: (args) => run`docker ${COMPOSE} ${ADMIN} ${args}`,
   })

@@ -28,6 +28,7 @@ import * as conversation from './scenarios/conversation.ts'
 import * as interrupted from './scenarios/interrupted.ts'
 import * as outsideIn from './scenarios/outside-in.ts'
 import * as reboot from './scenarios/reboot.ts'
+import * as recover from './scenarios/recover.ts'
 import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
 
@@ -39,6 +40,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   reboot,
   'outside-in': outsideIn,
   cert,
+  recover,
   'wrong-key': wrongKey,
   'bad-input': badInput,
   upgrade,
@@ -159,6 +161,7 @@ async function perform(
     bars,
     floor: drill.floor,
     steps: drill.steps,
+    phases: drill.phases,
   }
   const place = join(import.meta.dirname, NUMBER === 0 ? 'report' : `report-${NUMBER}`)
   await writeReport(report, place, o.copy)

@@ -58,6 +58,8 @@ export class Drill {
   readonly floor: Record<string, number> = {}
   /** Steps of the undisturbed bootstrap. */
   steps: BootstrapReport['steps'] = []
+  /** Phases of the recovery: they overlap, so each has its begin, in seconds. */
+  readonly phases: Record<string, { from: number; seconds: number }> = {}
   /** Once there is one, every smoke test converses with its customer. */
   standIn: StandIn | undefined
   #checks: Check[] = []
@@ -97,11 +99,11 @@ export class Drill {
   }
 
   /** Boots a bare host with the repository, the answers and the key, in place of the one before. */
-  async freshHost(name: string): Promise<Host> {
+  async freshHost(name: string, o: { nameless?: boolean } = {}): Promise<Host> {
     const { images, engine, authority, network, material } = this.world
     await this.#current?.retire()
     const host = await timed(`bare host ${name}`, async () => {
-      const booted = await Host.boot(name, images, engine)
+      const booted = await Host.boot(name, images, engine, o)
       await booted.trust([authority.certificate, network.acmeRoot, ...(await foreignAuthorities())])
       await booted.write('/run/repository.bundle', material.bundle)
       await booted.exec(['git', 'clone', '--quiet', '/run/repository.bundle', REPOSITORY])
@@ -111,6 +113,13 @@ export class Drill {
     })
     this.#current = host
     return host
+  }
+
+  /** Destroys the host that is up, disks and all. */
+  async lose(): Promise<void> {
+    await this.#current?.remove()
+    this.#current = undefined
+    this.#undisturbed = undefined
   }
 
   /** The bare host that is up, or a new one; for scenarios that leave it bare. */

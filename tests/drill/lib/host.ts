@@ -1,6 +1,6 @@
 import { docker, type Engine, LABEL } from './engine.ts'
 import type { Images } from './images.ts'
-import { common, DOMAIN, NETWORK } from './network.ts'
+import { common, DOMAIN, NETWORK, STAND_IN } from './network.ts'
 import { until } from './progress.ts'
 import type { Result, RunOptions } from './run.ts'
 
@@ -24,16 +24,25 @@ export class Host {
     this.#container = `${NETWORK}-${name}`
   }
 
-  /** Boots a bare host that answers to {@link DOMAIN}. Only one may be up at a time, as they share the name. */
-  static async boot(name: string, images: Images, engine: Engine): Promise<Host> {
+  /**
+   * Boots a bare host that answers to {@link DOMAIN}. Only one may be up at a time, as they share the name.
+   * @param o.nameless the name still leads to the machine that played the host before; see {@link takeName}
+   */
+  static async boot(
+    name: string,
+    images: Images,
+    engine: Engine,
+    o: { nameless?: boolean } = {},
+  ): Promise<Host> {
     const host = new Host(name)
     const volume = `${host.#container}-docker`
     await docker(['volume', 'create', '--label', LABEL, volume])
     const rights = engine.privileged ? ['--privileged'] : CAPABILITIES.flatMap((name) => ['--cap-add', name])
     const legacy = engine.cgroup === '1'
+    const alias = o.nameless ? ['--add-host', `${DOMAIN}:${STAND_IN.address}`] : ['--network-alias', DOMAIN]
     const mode = 'systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1'
     await docker([
-      ...['run', '-d', '-t', ...common(name), '--network-alias', DOMAIN, ...rights],
+      ...['run', '-d', '-t', ...common(name), ...alias, ...rights],
       ...['seccomp', 'apparmor', 'systempaths'].flatMap((kind) => ['--security-opt', `${kind}=unconfined`]),
       ...['--cgroupns=private', '--tmpfs', '/run:exec', '--tmpfs', '/tmp:exec', '-e', 'container=docker'],
       // Overlay does not nest on overlay: the inner engine's layers live on a volume.
@@ -97,6 +106,15 @@ export class Host {
   async address(): Promise<string> {
     const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
     return (await docker(['inspect', '--format', format, this.#container])).stdout.trim()
+  }
+
+  /** The change of DNS: from now on the name leads here. */
+  async takeName(): Promise<void> {
+    const address = await this.address()
+    await docker(['network', 'disconnect', NETWORK, this.#container])
+    await docker(['network', 'connect', '--alias', DOMAIN, '--ip', address, NETWORK, this.#container])
+    // In place, since the file is mounted.
+    await this.sh('grep -v "$1" /etc/hosts > /run/hosts; cat /run/hosts > /etc/hosts', [DOMAIN])
   }
 
   /** Takes the host off the network, so that another may have its name; it can still be looked at. */

@@ -46,6 +46,8 @@ export interface DrillReport {
   readonly bars: readonly Bar[]
   readonly floor: Readonly<Record<string, number>>
   readonly steps: BootstrapReport['steps']
+  /** Of the recovery; they overlap. */
+  readonly phases: Readonly<Record<string, { from: number; seconds: number }>>
 }
 
 export const STAND_INS = [
@@ -95,6 +97,11 @@ export function markdown(report: DrillReport): string {
     '',
     ...[row('step of the bootstrap', 'changed', 'seconds'), row('---', '---:', '---:')],
     ...report.steps.map((step) => row(`${step.id} ${step.title}`, step.changed, step.seconds.toFixed(1))),
+    '',
+    ...[row('phase of the recovery', 'from', 'seconds'), row('---', '---:', '---:')],
+    ...Object.entries(report.phases).map(([name, { from, seconds }]) =>
+      row(name, from.toFixed(1), seconds.toFixed(1)),
+    ),
     '',
     ...[row('floor', 'seconds'), row('---', '---:')],
     ...Object.entries(report.floor).map(([name, seconds]) => row(name, seconds.toFixed(1))),
