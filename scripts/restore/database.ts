@@ -1,23 +1,12 @@
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
 import { figures } from '../backup/figures.ts'
-import { DUMP } from '../backup/layout.ts'
 import { differences, type Manifest } from '../backup/manifest.ts'
-import { type PostgresTools, readThrough, restore } from '../backup/postgres.ts'
+import { type PostgresTools, restore } from '../backup/postgres.ts'
 import { openSession } from '../backup/session.ts'
-import { hashFile } from '../backup/write-hashed.ts'
-import { Fail, Refused } from '../lib/fail.ts'
+import { Refused } from '../lib/fail.ts'
+import { checkDump, readToEnd } from './check.ts'
 import { psql, runTool } from './psql.ts'
 import { BESIDE, LIVE } from './swap.ts'
 import { megabytes } from './words.ts'
-
-/** The set is not what was backed up; another one may be. */
-export class Damaged extends Fail {
-  constructor(message: string, output?: string) {
-    super(message, { next: 'take another set: npx zx scripts/backups.ts list', output })
-  }
-}
 
 export interface RestoreOptions {
   /** Of the superuser, who alone may create databases. */
@@ -72,26 +61,6 @@ export async function restoreDatabase(o: RestoreOptions): Promise<RestoredDataba
   }
 }
 
-/**
- * Whether a file is the dump its manifest describes, by length and SHA-256.
- * @throws Damaged when it is not
- */
-export async function checkDump(dump: string, manifest: Manifest): Promise<{ bytes: number }> {
-  const expected = manifest.files.find(({ name }) => name === DUMP)
-  if (expected === undefined) throw new Damaged(`the set ${manifest.name} holds no ${DUMP}`)
-  const size = await stat(dump).then(
-    (found) => found.size,
-    (error: NodeJS.ErrnoException) => {
-      throw new Damaged(`the dump of ${manifest.name} cannot be read (${error.code})`)
-    },
-  )
-  if (size !== expected.bytes)
-    throw new Damaged(`the dump of ${manifest.name} has ${size} bytes instead of ${expected.bytes}`)
-  if ((await hashFile(dump)) !== expected.sha256)
-    throw new Damaged(`the dump of ${manifest.name} was altered: its SHA-256 is not the manifest's`)
-  return { bytes: size }
-}
-
 /** Removes a database together with whoever works in it; none is fine. */
 export async function dropDatabase(tools: PostgresTools, name: string): Promise<void> {
   if (name === LIVE) throw new Error('the live database is never dropped')
@@ -138,21 +107,6 @@ async function fill(tools: PostgresTools, dump: string, into: string, seconds: n
     await readToEnd(tools, dump, seconds)
     throw error
   }
-}
-
-/**
- * Lets pg_restore read the whole dump, and throw away what it reads.
- * @throws Damaged when it cannot
- */
-export async function readToEnd(tools: PostgresTools, dump: string, seconds: number): Promise<void> {
-  const reader = readThrough(tools, { seconds })
-  reader.stdout.resume()
-  // It may stop reading before the end; its exit code tells why.
-  const fed = pipeline(createReadStream(dump), reader.stdin).catch(() => undefined)
-  await reader.done.catch((cause: Fail) => {
-    throw new Damaged(`${dump} cannot be read to its end`, cause.output)
-  })
-  await fed
 }
 
 async function figuresOf(tools: PostgresTools, seconds: number) {

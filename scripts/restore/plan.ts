@@ -5,7 +5,7 @@ import type { PostgresTools } from '../backup/postgres.ts'
 import { Fail, messageOf } from '../lib/fail.ts'
 import { ROOT } from '../lib/stack.ts'
 import { type Room, roomFor } from './database.ts'
-import { estimateSeconds, rowsOf, survey } from './survey.ts'
+import { ageOf, estimateSeconds, rowsOf, survey } from './survey.ts'
 import { type FoundDatabase, listDatabases } from './swap.ts'
 import { duration, megabytes } from './words.ts'
 
@@ -66,9 +66,9 @@ export async function planRestore(o: PlanRequest): Promise<{ plan: Plan; set: Ba
   const plan: Plan = {
     set: set.name,
     created: set.manifest.created,
-    age_seconds: Math.round((Date.now() - Date.parse(set.manifest.created)) / 1000),
+    age_seconds: ageOf(set.name),
     bytes,
-    rows: rowsOf(set),
+    rows: rowsOf(set.manifest),
     migration,
     estimated_seconds: await estimateSeconds(set, bytes, o.jobs),
     room,

@@ -16,8 +16,8 @@ export interface Reader {
   readonly host: Host
   /** Values of the placeholders; what commands show for others is added. */
   readonly given: Record<string, string>
-  /** What is typed at prompts. */
-  readonly typed?: Readonly<Record<string, string>>
+  /** What is typed at prompts; asked for when it is needed, as some values are made by the page itself. */
+  readonly typed?: Readonly<Record<string, () => string | Promise<string>>>
   /** The operator's own machine; a page without its commands needs none. */
   readonly own?: Place
 }
@@ -31,15 +31,22 @@ export async function readPage(name: string): Promise<Page> {
   return parsePage(file, await readFile(join(PROJECT, file), 'utf8'))
 }
 
+/** Ways to take where a page offers several, by the names of their blocks; each may need something to be prepared. */
+export type Ways = Readonly<Record<string, (() => Promise<unknown>) | undefined>>
+
 /**
  * Does what a page says, as somebody who reads it from top to bottom. Each command becomes a check; the first that does
- * not show what the page promises ends it, since nobody could go on from there.
- * @param ids the ways to take, where the page offers several; blocks without a name are always run
+ * not show what the page promises ends it, since nobody could go on from there. Blocks without a name are always run.
  * @returns whether all of it was as the page says
  */
-export async function execute(page: Page, reader: Reader, ids: readonly string[] = []): Promise<boolean> {
+export async function execute(page: Page, reader: Reader, ways: Ways = {}): Promise<boolean> {
+  const prepared = new Set<string>()
   for (const block of page.blocks) {
-    if (block.drill !== undefined || (block.id !== undefined && !ids.includes(block.id))) continue
+    if (block.drill !== undefined || (block.id !== undefined && !(block.id in ways))) continue
+    if (block.id !== undefined && !prepared.has(block.id)) {
+      prepared.add(block.id)
+      await ways[block.id]?.()
+    }
     executed.add(`${page.file}:${block.line}`)
     for (const step of block.steps) {
       const problem = await perform(step, block.limit, reader)
@@ -58,7 +65,9 @@ async function perform(step: Step, limit: number, reader: Reader): Promise<strin
   const untold = step.typed.filter(({ name }) => reader.typed?.[name] === undefined)
   if (untold.length > 0) return `nobody says what ‹${untold.map(({ name }) => name).join('›, ‹')}› is`
   const command = step.command.replace(/<([a-z][a-z0-9-]*)>/g, (_, name: string) => reader.given[name] ?? '')
-  const answers = step.typed.map(({ prompt, name }) => ({ prompt, text: reader.typed?.[name] ?? '' }))
+  const answers = await Promise.all(
+    step.typed.map(async ({ prompt, name }) => ({ prompt, text: (await reader.typed?.[name]?.()) ?? '' })),
+  )
   const place = step.where === 'host' ? onHost(reader.host) : reader.own
   if (place === undefined) return 'there is no machine of the operator to run this on'
   const result = await inShell(place, command, { answers, limit })

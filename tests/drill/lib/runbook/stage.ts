@@ -1,0 +1,86 @@
+import * as z from 'zod'
+import type { Drill } from '../drill.ts'
+import type { Host } from '../host.ts'
+import { ADMIN, DOMAIN } from '../network.ts'
+import type { OwnMachine } from '../own-machine.ts'
+import { execute, type Reader, readPage, type Ways } from './execute.ts'
+
+const KEY = /wamcp_live_[a-z2-7]{28}/
+const resultSchema = z.looseObject({ structuredContent: z.unknown().optional() })
+
+/** Makes the situation that pages are about, and has them read. One file in `situations/` for each. */
+export type Situation = (stage: Stage) => Promise<void>
+
+/** Where situations are made: a bootstrapped host, the operator's own machine, and the world around them. */
+export class Stage {
+  readonly drill: Drill
+  readonly host: Host
+  readonly own: OwnMachine
+  /** Meta's id of the number that the stand-in serves, and the phone of its customer. */
+  readonly numberId: string
+  readonly phone: string
+
+  constructor(drill: Drill, host: Host, own: OwnMachine, standIn: { numberId: string; phone: string }) {
+    this.drill = drill
+    this.host = host
+    this.own = own
+    this.numberId = standIn.numberId
+    this.phone = standIn.phone
+  }
+
+  /** @returns whether all of the page was true */
+  async read(
+    name: string,
+    reader: Partial<Pick<Reader, 'given' | 'typed' | 'own'>> = {},
+    ways: Ways = {},
+  ): Promise<boolean> {
+    const given = { domain: DOMAIN, ...reader.given }
+    const { drill, host, own } = this
+    return execute(await readPage(name), { drill, host, own, ...reader, given }, ways)
+  }
+
+  /** The server's command line. */
+  async admin(...argv: readonly string[]): Promise<string> {
+    const { stdout, stderr } = await this.host.exec([...ADMIN, ...argv])
+    return stdout + stderr
+  }
+
+  /** @returns a key of an existing client */
+  async mint(client: string, scopes: string): Promise<string> {
+    const key = KEY.exec(
+      await this.admin('keys', 'mint', '--client', client, '--label', 'drill', '--scopes', scopes),
+    )?.[0]
+    if (key === undefined) throw new Error('keys mint printed no key')
+    return key
+  }
+
+  /** Rows of the database, as its superuser sees them. */
+  async sql(text: string): Promise<string> {
+    const psql = ['docker', 'exec', '-i', 'whatsapp-mcp-postgres-1', 'psql', '-U', 'postgres', '-d', 'wa_mcp']
+    const { stdout } = await this.host.exec([...psql, '-At', '-v', 'ON_ERROR_STOP=1', '-f', '-'], {
+      input: text,
+    })
+    return stdout.trim()
+  }
+
+  /** What a tool answers an MCP client on the client's machine. */
+  async call(key: string, tool: string, given: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const order = { url: `https://${DOMAIN}/mcp`, key, tool, arguments: given }
+    const { stdout } = await this.drill.world.network.client(
+      [
+        ...['env', 'NODE_EXTRA_CA_CERTS=/root/acme-root.pem', '/project/node_modules/.bin/node'],
+        '/project/tests/drill/probes/call.ts',
+      ],
+      { input: JSON.stringify(order), limit: 60 },
+    )
+    return resultSchema.parse(JSON.parse(stdout)).structuredContent
+  }
+
+  /** The customer of the stand-in writes to the number. */
+  async customerWrites(text: string): Promise<void> {
+    await this.drill.world.network.client([
+      ...['curl', '-sS', '--fail', '-H', 'content-type: application/json'],
+      ...['--data', JSON.stringify({ say: text }), this.phone],
+    ])
+  }
+}
