@@ -18,6 +18,8 @@ export interface Reader {
   readonly given: Record<string, string>
   /** What is typed at prompts; asked for when it is needed, as some values are made by the page itself. */
   readonly typed?: Readonly<Record<string, () => string | Promise<string>>>
+  /** The scenario that reads, for blocks which name one: `drill=recover`. */
+  readonly scenario?: string
   /** The operator's own machine; a page without its commands needs none. */
   readonly own?: Place
 }
@@ -42,7 +44,7 @@ export type Ways = Readonly<Record<string, (() => Promise<unknown>) | undefined>
 export async function execute(page: Page, reader: Reader, ways: Ways = {}): Promise<boolean> {
   const prepared = new Set<string>()
   for (const block of page.blocks) {
-    if (block.drill !== undefined || (block.id !== undefined && !(block.id in ways))) continue
+    if (block.drill !== reader.scenario || (block.id !== undefined && !(block.id in ways))) continue
     if (block.id !== undefined && !prepared.has(block.id)) {
       prepared.add(block.id)
       await ways[block.id]?.()
