@@ -3,7 +3,8 @@ import { parseArgs } from 'node:util'
 import { auditSettings } from '../secrets/remotes.ts'
 import { readLocalSegments } from './audit/local.ts'
 import { newRemote } from './audit/new-remote.ts'
-import { openArchive } from './audit/remote.ts'
+import { RemoteArchive } from './audit/remote.ts'
+import { openSsh } from './audit/ssh.ts'
 import { syncAudit, verdict } from './audit/sync.ts'
 import { runJob } from './backup/job.ts'
 import { paint, printJson, tell } from './lib/cli.ts'
@@ -51,7 +52,8 @@ async function command(): Promise<number> {
       const settings = auditSettings(await requiredHostSecret('audit_remote'))
       progress('reading the segments of this host')
       const segments = await readLocalSegments(SEGMENTS)
-      await using archive = await openArchive(settings)
+      await using connection = await openSsh(settings)
+      const archive = new RemoteArchive(connection)
       return { ...(await syncAudit(archive, { segments, restored: options.restored, progress })) }
     },
   })
@@ -78,8 +80,8 @@ function parse() {
 }
 
 async function ask(options: Options): Promise<number> {
-  await using archive = await openArchive(auditSettings(await requiredHostSecret('audit_remote')))
-  const answer = await verdict(archive)
+  await using connection = await openSsh(auditSettings(await requiredHostSecret('audit_remote')))
+  const answer = await verdict(new RemoteArchive(connection))
   if (options.json) printJson(answer)
   else
     tell(

@@ -1,3 +1,4 @@
+import { closeAuditSegment } from '../audit/archive.ts'
 import { verifyAudit } from '../audit/verify.ts'
 import { integer, setName, slug } from './checks.ts'
 import { type AdminContext, type Command, command } from './command.ts'
@@ -72,6 +73,11 @@ function restored(set: string) {
   }
 }
 
+async function close({ pool, config, log }: AdminContext): Promise<Report> {
+  const file = await closeAuditSegment({ sql: pool, dir: config.auditDir, log })
+  return { data: { file }, text: `Closed ${file}` }
+}
+
 export const auditCommands: readonly Command[] = [
   command({
     name: 'audit tail',
@@ -98,5 +104,12 @@ export const auditCommands: readonly Command[] = [
     argument: { placeholder: 'SET', read: setName },
     options: {},
     run: (_, set) => restored(set),
+  }),
+  command({
+    name: 'audit close',
+    summary: 'closes a segment now instead of on the hour, so that it can be sent before a host is stopped',
+    audited: 'after',
+    options: {},
+    run: () => close,
   }),
 ]
