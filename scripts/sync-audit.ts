@@ -20,7 +20,6 @@ Sends the closed segments of the audit log that the archive on the other machine
 and lets that machine check everything. What is there is never replaced; a segment that differs is an alarm.
 
   --ask                 send nothing; only ask what is there, whether it is whole, and how old
-  --restored            once after the database was restored from a backup: begin a new line of segments
   --new-remote HOST     make a key and print the value of the secret audit_remote, for secrets.ts set
     --port NUMBER       of the SSH server (default: 22)
     --user NAME         default: whatsapp-audit
@@ -54,7 +53,7 @@ async function command(): Promise<number> {
       const segments = await readLocalSegments(SEGMENTS)
       await using connection = await openSsh(settings)
       const archive = new RemoteArchive(connection)
-      return { ...(await syncAudit(archive, { segments, restored: options.restored, progress })) }
+      return { ...(await syncAudit(archive, { segments, progress })) }
     },
   })
 }
@@ -63,7 +62,6 @@ function parse() {
   const { values } = parseArgs({
     options: {
       ask: { type: 'boolean', default: false },
-      restored: { type: 'boolean', default: false },
       'new-remote': { type: 'string' },
       port: { type: 'string', default: '22' },
       user: { type: 'string', default: 'whatsapp-audit' },
@@ -74,8 +72,8 @@ function parse() {
   })
   const port = Number(values.port)
   if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new Error('--port must be 1 to 65535.')
-  if ([values.ask, values.restored, values['new-remote'] !== undefined].filter(Boolean).length > 1)
-    throw new Error('--ask, --restored and --new-remote exclude one another.')
+  if (values.ask && values['new-remote'] !== undefined)
+    throw new Error('--ask and --new-remote exclude one another.')
   return { ...values, port }
 }
 

@@ -50,18 +50,18 @@ function parse() {
 }
 
 function describe(report: ArchiveReport): string {
-  const lines = report.lines.map(
-    ({ name, continues, segments, rows, last, signed }) =>
-      `${name}  ${segments} segments, ${rows} rows up to ${last}, signed up to ${signed}` +
-      (continues ? `; goes on from row ${continues.row} of ${continues.line}` : ''),
-  )
-  const pauses = report.pauses.map(
-    ({ after, before, minutes }) => `no heartbeat for ${minutes} minutes: ${after} to ${before}`,
-  )
-  const age = report.newest === undefined ? [] : [`newest heartbeat: ${report.newest}`]
-  const faults = report.faults.map((fault) => `FAULT ${fault}`)
-  const verdict = report.ok ? 'whole and fresh' : `${report.faults.length} faults`
-  return `${[...lines, ...pauses, ...age, ...faults, verdict].join('\n')}\n`
+  const { segments, rows, last, restores, newest, pauses, faults, ok } = report
+  const lines = [
+    `${segments} segments, ${rows} rows up to ${last}`,
+    ...restores.map((row) => `a backup was restored: the chain goes on from row ${row - 1}`),
+    ...pauses.map(
+      ({ after, before, minutes }) => `no heartbeat for ${minutes} minutes: ${after} to ${before}`,
+    ),
+    ...(newest === undefined ? [] : [`newest heartbeat: ${newest}`]),
+    ...faults.map((fault) => `FAULT ${fault}`),
+    ok ? 'whole and fresh' : `${faults.length} faults`,
+  ]
+  return lines.map((line) => `${line}\n`).join('')
 }
 
 process.exitCode = await command().catch((error: unknown) => {

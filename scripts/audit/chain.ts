@@ -1,133 +1,139 @@
 /** Whether segments continue one another. Like segment.ts, it needs nothing but Node. */
-import { bySequence, ChainFault, readSegment, type Segment } from './segment.ts'
+import { Overlap } from './overlap.ts'
+import { bySequence, ChainFault, type Row, readSegment, type Segment } from './segment.ts'
 
 /** Hash of row 0, which the first row continues. */
-export const GENESIS = '0'.repeat(64)
+const GENESIS = '0'.repeat(64)
 
 const HEARTBEAT = 'audit.heartbeat'
-/** One is written every hour. */
-const LONGEST_PAUSE_MS = 90 * 60_000
 
-/** A time in which no heartbeat was written: the host was off, or rows were never written. */
-export interface Pause {
-  /** Last heartbeat before and first one after; ISO 8601, UTC. */
-  readonly after: string
-  readonly before: string
-  readonly minutes: number
+export interface End {
+  readonly id: number
+  /** Hexadecimal. */
+  readonly hash: string
 }
 
 export interface Walk {
-  /** Row before the first, and its hash as the first row states it. */
-  readonly start: { readonly id: number; readonly hash: string }
+  /** Whether the chain was seen from row 1 on. */
+  readonly complete: boolean
+  /** Each counted once, whatever segments hold it. */
   readonly rows: number
-  /** The last row that was reached. */
-  readonly end: { readonly id: number; readonly hash: string }
-  /** Hash of every row at which a segment begins or ends, and of those asked for; absent where the chain is broken. */
-  readonly hashes: ReadonlyMap<number, string>
-  /** Time of the newest heartbeat, in milliseconds. */
-  readonly newest: number | undefined
-  readonly pauses: readonly Pause[]
+  /** Ends that nothing continues: of the chain, and of branches that a restore abandoned; oldest first. */
+  readonly tips: readonly End[]
+  /** Rows at which the chain parts because a backup was restored. */
+  readonly restores: readonly number[]
+  /** Whether some row at which a segment begins or ends, or that was asked for, has this hash. */
+  has(end: End): boolean
+  /** Times of all heartbeats in milliseconds, ascending. */
+  readonly heartbeats: readonly number[]
   /** What is broken, in the order of the chain. Behind a fault the walk goes on. */
   readonly faults: readonly string[]
 }
 
 /**
- * Walks segments from the first row to the last. They may overlap, as two that were closed at the same moment do, when
- * they agree.
+ * Walks segments from the first row to the last.
  * @param wanted further rows whose hash is of interest
- * @returns `undefined` without segments
  * @throws when a file cannot be read
  */
-export async function walk(
-  segments: readonly Segment[],
-  wanted: Iterable<number> = [],
-): Promise<Walk | undefined> {
+export async function walk(segments: readonly Segment[], wanted: Iterable<number> = []): Promise<Walk> {
   const sorted = segments.toSorted(bySequence)
-  const [oldest] = sorted
-  if (oldest === undefined) return undefined
-  const state = new State([...wanted, ...sorted.flatMap(({ first, last }) => [first - 1, last])])
-  for (const segment of sorted) {
-    try {
-      await state.follow(segment, segment === oldest)
-    } catch (error) {
-      if (!(error instanceof ChainFault)) throw error
-      state.broken(segment, error.message)
-    }
-  }
-  return state.result(oldest.first - 1)
+  const walker = new Walker(sorted, wanted)
+  for (const segment of sorted) await walker.take(segment)
+  return walker.result()
 }
 
-class State {
+class Walker {
+  readonly #overlap: Overlap
+  readonly #oldest: Segment | undefined
   readonly #marks: ReadonlySet<number>
-  readonly #hashes = new Map<number, string>()
-  /** Ends of broken segments: what comes next cannot be compared with them. */
+  /** Hashes of marked rows. */
+  readonly #known = new Map<number, Set<string>>()
+  /** Last rows of broken segments: what comes next cannot be compared with them. */
   readonly #unknown = new Set<number>()
+  readonly #ends = new Map<string, End>()
+  /** Hashes that some row continues. */
+  readonly #continued = new Set<string>()
+  readonly #restores = new Set<number>()
+  readonly #heartbeats: number[] = []
   readonly #faults: string[] = []
-  readonly #pauses: Pause[] = []
-  #start = GENESIS
-  #end = { id: 0, hash: GENESIS }
+  #complete = false
   #rows = 0
-  #newest: number | undefined
+  #reach = 0
 
-  constructor(marks: readonly number[]) {
-    this.#marks = new Set(marks)
+  constructor(sorted: readonly Segment[], wanted: Iterable<number>) {
+    this.#overlap = new Overlap(sorted)
+    this.#oldest = sorted[0]
+    this.#marks = new Set([...wanted, ...sorted.flatMap(({ first, last }) => [first - 1, last])])
   }
 
-  async follow(segment: Segment, isOldest: boolean): Promise<void> {
-    let hash = this.#hashes.get(segment.first - 1)
-    if (hash === undefined && !isOldest && !this.#unknown.has(segment.first - 1)) {
-      this.#faults.push(
-        segment.first > this.#end.id
-          ? `rows ${this.#end.id + 1} to ${segment.first - 1} are missing before ${segment.name}`
-          : `${segment.name} begins at row ${segment.first}, where no other segment ends`,
+  async take(segment: Segment): Promise<void> {
+    try {
+      let before: Row | undefined
+      for await (const row of readSegment(segment)) {
+        if (before === undefined) this.#attach(segment, row)
+        else if (row.prev !== before.hash)
+          throw new ChainFault(`${segment.name}: row ${row.id} does not continue row ${before.id}`)
+        this.#meet(segment, row)
+        before = row
+      }
+      if (before) this.#ends.set(before.hash, { id: before.id, hash: before.hash })
+    } catch (error) {
+      if (!(error instanceof ChainFault)) throw error
+      this.#faults.push(error.message)
+      this.#unknown.add(segment.last)
+    }
+    this.#reach = Math.max(this.#reach, segment.last)
+  }
+
+  /** The first row of a segment. */
+  #attach(segment: Segment, { id, prev }: Row): void {
+    this.#continued.add(prev)
+    if (id === 1) {
+      if (prev !== GENESIS) throw new ChainFault(`${segment.name}: row 1 continues something`)
+      this.#complete = true
+      return
+    }
+    const known = this.#known.get(id - 1)
+    if (known?.has(prev)) return
+    if (known) throw new ChainFault(`${segment.name}: row ${id} does not continue row ${id - 1}`)
+    // Taken at its word from here on.
+    this.#known.set(id - 1, new Set([prev]))
+    if (segment === this.#oldest || this.#unknown.has(id - 1)) return
+    this.#faults.push(
+      id > this.#reach + 1
+        ? `rows ${this.#reach + 1} to ${id - 1} are missing before ${segment.name}`
+        : `${segment.name} begins at row ${id}, where no other segment ends`,
+    )
+  }
+
+  #meet(segment: Segment, row: Row): void {
+    const what = this.#overlap.meet(row)
+    if (what === 'other') {
+      throw new ChainFault(
+        `${segment.name}: row ${row.id} is another one than before, and it does not say that a backup was restored`,
       )
     }
-    for await (const row of readSegment(segment)) {
-      if (isOldest && row.id === segment.first) this.#start = row.prev
-      if (hash !== undefined && row.prev !== hash)
-        throw new ChainFault(`${segment.name}: row ${row.id} does not continue row ${row.id - 1}`)
-      hash = row.hash
-      this.#compare(segment, row.id, hash)
-      if (row.id <= this.#end.id) continue
-      this.#end = { id: row.id, hash }
+    if (what === 'restored') this.#restores.add(row.id)
+    if (what !== 'same') {
       this.#rows += 1
-      if (row.action === HEARTBEAT) this.#beat(row.time)
+      if (row.action === HEARTBEAT) this.#heartbeats.push(row.time)
     }
+    if (!this.#marks.has(row.id)) return
+    const hashes = this.#known.get(row.id) ?? new Set<string>()
+    this.#known.set(row.id, hashes.add(row.hash))
+    if (row.id < segment.last) this.#continued.add(row.hash)
   }
 
-  /** Two segments that hold the same row must hold the same one. */
-  #compare(segment: Segment, id: number, hash: string): void {
-    if (!this.#marks.has(id)) return
-    const known = this.#hashes.get(id)
-    if (known !== undefined && known !== hash)
-      throw new ChainFault(`${segment.name}: row ${id} is another one than in the segment before`)
-    this.#hashes.set(id, hash)
-  }
-
-  #beat(time: number): void {
-    const before = this.#newest
-    this.#newest = time
-    if (before === undefined || time - before <= LONGEST_PAUSE_MS) return
-    this.#pauses.push({
-      after: new Date(before).toISOString(),
-      before: new Date(time).toISOString(),
-      minutes: Math.round((time - before) / 60_000),
-    })
-  }
-
-  broken(segment: Segment, fault: string): void {
-    this.#faults.push(fault)
-    this.#unknown.add(segment.last)
-  }
-
-  result(before: number): Walk {
+  result(): Walk {
     return {
-      start: { id: before, hash: this.#start },
+      complete: this.#complete,
       rows: this.#rows,
-      end: this.#end,
-      hashes: this.#hashes,
-      newest: this.#newest,
-      pauses: this.#pauses,
+      tips: [...this.#ends.values()]
+        .filter(({ hash }) => !this.#continued.has(hash))
+        .sort((a, b) => a.id - b.id),
+      restores: [...this.#restores].sort((a, b) => a - b),
+      has: ({ id, hash }) => this.#known.get(id)?.has(hash) === true,
+      heartbeats: this.#heartbeats.sort((a, b) => a - b),
       faults: this.#faults,
     }
   }

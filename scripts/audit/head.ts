@@ -7,7 +7,7 @@ const NAMESPACE = 'whatsapp-mcp-audit'
 export const SIGNER = 'whatsapp-mcp'
 
 const LIMIT = 20
-const NAME = /^head-([1-9]\d{0,14})\.json$/
+const NAME = /^head-[1-9]\d{0,14}-[0-9a-f]{8}\.json$/
 
 export interface Head {
   readonly id: number
@@ -15,13 +15,9 @@ export interface Head {
   readonly hash: string
 }
 
-export const headName = (id: number): string => `head-${id}.json`
+export const headName = ({ id, hash }: Head): string => `head-${id}-${hash.slice(0, 8)}.json`
 
-/** @returns id of the row a file of this name is about, or `undefined` */
-export function parseHeadName(name: string): number | undefined {
-  const id = NAME.exec(name)?.[1]
-  return id === undefined ? undefined : Number(id)
-}
+export const isHeadName = (name: string): boolean => NAME.test(name)
 
 /** Always the same bytes for the same head, so that sending it again changes nothing. */
 export const headText = ({ id, hash }: Head): string => `${JSON.stringify({ hash, id })}\n`

@@ -2,10 +2,9 @@
 # All that the host's key may do on the machine that keeps its audit archive. sshd starts it instead of a shell:
 #   restrict,command=".../receive.sh DIRECTORY" ssh-ed25519 ...
 #
-#   list                     what is there: "line LINE", and "SHA256  ./LINE/NAME" for each file
-#   begin LINE               makes room for a new line
-#   put LINE NAME SHA256     keeps standard input under a name that was not there before
-#   verify                   checks the whole archive, prints the report as JSON
+#   list               what is there: "SHA256  ./NAME" for each file
+#   put NAME SHA256    keeps standard input under a name that was not there before
+#   verify             checks the whole archive, prints the report as JSON
 #
 # Nothing here removes or replaces a file: link(2) fails where the name exists, whatever the other side asks for.
 # Exit codes: 0 ok, 1 not whole or failed, 3 refused, 4 another file has that name.
@@ -16,17 +15,13 @@ LC_ALL=C
 export PATH LC_ALL
 
 directory=$1
-scripts=$(dirname -- "$0")/..
+scripts=$(cd -- "$(dirname -- "$0")/.." && pwd -P)
+
+cd -- "$directory"
 
 refuse() { echo "refused: $1" >&2; exit 3; }
 
-# Names come from the other side: each is one of these shapes, or goes no further.
-check_line() {
-    case $1 in
-        [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z) ;;
-        *) refuse "no line has such a name" ;;
-    esac
-}
+# Names come from the other side: they are of these shapes, or go no further.
 check_name() {
     case $1 in
         *[!a-z0-9.-]*) refuse "no file of an archive has such a name" ;;
@@ -36,16 +31,12 @@ check_name() {
 }
 
 list() {
-    cd -- "$directory"
-    find . -mindepth 1 -maxdepth 1 -type d -name '[0-9]*Z' -printf 'line %f\n'
-    find . -mindepth 2 -maxdepth 2 -type f -name '[ah]*' -exec sha256sum -- {} +
+    find . -maxdepth 1 -type f -name '[ah]*' -exec sha256sum -- {} +
 }
 
 put() {
-    line=$1 name=$2 sum=$3
-    check_line "$line"
+    name=$1 sum=$2
     check_name "$name"
-    cd -- "$directory/$line" || refuse "there is no line $line"
     # Left by transfers that were cut off.
     find . -maxdepth 1 -name '.arriving.*' -mmin +60 -delete
     # One segment is an hour; no host may fill the disk with a single one.
@@ -73,8 +64,7 @@ verify() {
 set -- ${SSH_ORIGINAL_COMMAND:-}
 case ${1:-}.$# in
     list.1) list ;;
-    begin.2) check_line "$2"; mkdir -p -- "$directory/$2" ;;
-    put.4) put "$2" "$3" "$4" ;;
+    put.3) put "$2" "$3" ;;
     verify.1) verify ;;
-    *) refuse "this key may only: list, begin LINE, put LINE NAME SHA256, verify" ;;
+    *) refuse "this key may only: list, put NAME SHA256, verify" ;;
 esac

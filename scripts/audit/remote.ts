@@ -13,19 +13,8 @@ const BYTES_PER_SECOND = 100_000
 const OTHER_FILE = 4
 const TRANSPORT = 255
 
-export interface StoredFile {
-  readonly line: string
-  readonly name: string
-  /** Hexadecimal. */
-  readonly sha256: string
-}
-
-/** What the far side holds. */
-export interface Holdings {
-  /** Names of the lines, oldest first; the last may still be empty. */
-  readonly lines: readonly string[]
-  readonly files: readonly StoredFile[]
-}
+/** SHA-256 in hexadecimal of each file that the far side holds, by name. */
+export type Holdings = ReadonlyMap<string, string>
 
 /** A way to the far side: ssh.ts. */
 export interface Transport extends AsyncDisposable {
@@ -52,15 +41,10 @@ export class RemoteArchive {
     return parseHoldings(await this.#ask('list', VERIFY_LIMIT))
   }
 
-  /** Makes a new line; one that is there is left as it is. */
-  async begin(line: string): Promise<void> {
-    await this.#ask(`begin ${line}`)
-  }
-
   /** Stores a file once. @throws OtherFile when the name holds something else */
-  async put({ line, name, sha256 }: StoredFile, content: Input, bytes: number): Promise<void> {
+  async put(name: string, sha256: string, content: Input, bytes: number): Promise<void> {
     const seconds = LIMIT + Math.ceil(bytes / BYTES_PER_SECOND)
-    await this.#ask(`put ${line} ${name} ${sha256}`, seconds, content)
+    await this.#ask(`put ${name} ${sha256}`, seconds, content)
   }
 
   /** Lets the far side check all it holds. */
@@ -94,31 +78,22 @@ export class RemoteArchive {
 }
 
 function parseHoldings(text: string): Holdings {
-  const lines: string[] = []
-  const files: StoredFile[] = []
+  const held = new Map<string, string>()
   for (const row of text.split('\n').filter(Boolean)) {
-    const [, line] = /^line (\S+)$/.exec(row) ?? []
-    const [, sha256, within, name] = /^([0-9a-f]{64}) {2}\.\/(\S+?)\/(\S+)$/.exec(row) ?? []
-    if (line !== undefined) lines.push(line)
-    else if (sha256 && within && name) files.push({ line: within, name, sha256 })
-    else
+    const [, sha256, name] = /^([0-9a-f]{64}) {2}\.\/(\S+)$/.exec(row) ?? []
+    if (sha256 === undefined || name === undefined)
       throw new Error('the audit archive answers with something else than a list: is receive.sh its command?')
+    held.set(name, sha256)
   }
-  return { lines: lines.sort(), files }
+  return held
 }
 
 const reportSchema = z.object({
   ok: z.boolean(),
-  lines: z.array(
-    z.object({
-      name: z.string(),
-      continues: z.object({ line: z.string(), row: z.number() }).optional(),
-      segments: z.number(),
-      rows: z.number(),
-      last: z.number(),
-      signed: z.number(),
-    }),
-  ),
+  segments: z.number(),
+  rows: z.number(),
+  last: z.number(),
+  restores: z.array(z.number()),
   newest: z.string().optional(),
   age_seconds: z.number().optional(),
   pauses: z.array(z.object({ after: z.string(), before: z.string(), minutes: z.number() })),

@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib'
 
 /** A stretch of the chain in a file of its own, closed once an hour. */
 export interface Segment {
-  /** `audit-<first>-<last>.ndjson.gz` */
+  /** `audit-<first>-<last>-<first digits of the last hash>.ndjson.gz` */
   readonly name: string
   readonly path: string
   /** Ids of its first and last row. */
@@ -29,7 +29,8 @@ export class ChainFault extends Error {
   override readonly name = 'ChainFault'
 }
 
-const NAME = /^audit-([1-9]\d{0,14})-([1-9]\d{0,14})\.ndjson\.gz$/
+/** Segments of the first release go without the hash. */
+const NAME = /^audit-([1-9]\d{0,14})-([1-9]\d{0,14})(?:-[0-9a-f]{8})?\.ndjson\.gz$/
 
 /** @returns ids of the first and last row, or `undefined` when no segment has such a name */
 export function parseSegmentName(name: string): { first: number; last: number } | undefined {
@@ -39,7 +40,8 @@ export function parseSegmentName(name: string): { first: number; last: number } 
 }
 
 /** Oldest first; of two that begin with the same row, the shorter one. */
-export const bySequence = (a: Segment, b: Segment): number => a.first - b.first || a.last - b.last
+export const bySequence = (a: Segment, b: Segment): number =>
+  a.first - b.first || a.last - b.last || (a.name < b.name ? -1 : 1)
 
 /**
  * The rows of a segment, each found to be what its hash says.

@@ -34,8 +34,9 @@ export async function readSegments(sql: Database): Promise<Segment[]> {
 }
 
 /**
- * Closes the stretch since the last segment: writes it to `dir/<yyyy>/<mm>/audit-<first>-<last>.ndjson.gz` (one record a
- * line, as canonical JSON), notes it in `audit_segments`, and lets rows go that a segment closed 90 days ago holds.
+ * Closes the stretch since the last segment: writes it to `dir/<yyyy>/<mm>/audit-<first>-<last>-<hash>.ndjson.gz` (one
+ * record a line, as canonical JSON), notes it in `audit_segments`, and lets rows go that a segment closed 90 days ago holds.
+ * The name has the first 8 digits of the last hash, since a database restored from a backup counts on from an older row.
  * A heartbeat is recorded first, so that an hour in which nothing happened can be told from one that is missing.
  *
  * @returns The file, relative to `dir`.
@@ -56,7 +57,8 @@ export async function closeAuditSegment({
     select coalesce(max(last_id), 0)::float8 as last from audit_segments`
   const first = last + 1
   const now = new Date().toISOString()
-  const file = `${now.slice(0, 4)}/${now.slice(5, 7)}/audit-${first}-${head.id}.ndjson.gz`
+  const name = `audit-${first}-${head.id}-${head.hash.toString('hex').slice(0, 8)}.ndjson.gz`
+  const file = `${now.slice(0, 4)}/${now.slice(5, 7)}/${name}`
   const sha256 = await writeFile(sql, join(dir, file), first, head.id)
   // The table decides between two processes that close at once; a file it does not know is never read.
   await sql`insert into audit_segments (first_id, last_id, last_hash, file, sha256)

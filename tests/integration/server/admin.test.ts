@@ -352,7 +352,7 @@ test('audit tail shows who did what, and verify says whether the chain holds', a
   expect((await admin('audit', 'verify')).text).toContain('The chain holds')
   expect(await verifyAudit(harness.db.sql)).toMatchObject({ ok: true })
   const closed = await admin('audit', 'close')
-  expect(closed.data).toEqual({ file: expect.stringMatching(/audit-1-\d+\.ndjson\.gz$/) })
+  expect(closed.data).toEqual({ file: expect.stringMatching(/audit-1-\d+-[0-9a-f]{8}\.ndjson\.gz$/) })
   expect((await lastEntries(1))[0]).toMatchObject({ action: 'admin.audit.close', outcome: 'ok' })
   expect((await admin('audit', 'verify')).text).toContain('1 closed segments')
   await harness.db.sql`update audit_log set outcome = 'failed' where id = 2`

@@ -1,44 +1,42 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { verifyArchive } from '../../../scripts/audit/archive.ts'
 import { headName, headText, sign } from '../../../scripts/audit/head.ts'
-import { Chain, LINE, newKey, rewrite, START, temporary } from './fixtures.ts'
+import { Chain, newKey, rewrite, START, temporary } from './fixtures.ts'
 
 const HOUR = 3_600_000
-const LATER = '20270131T200000Z'
 const key = newKey()
 
-async function writeHead(directory: string, chain: Chain, keyFile = key.keyFile): Promise<void> {
-  const text = headText({ id: chain.head.id, hash: chain.head.hash.toString('hex') })
-  const path = join(directory, headName(chain.head.id))
-  writeFileSync(path, text)
-  writeFileSync(`${path}.sig`, await sign(text, keyFile))
+async function writeHead(directory: string, { head }: Chain, keyFile = key.keyFile): Promise<string> {
+  const end = { id: head.id, hash: head.hash.toString('hex') }
+  const path = join(directory, headName(end))
+  writeFileSync(path, headText(end))
+  writeFileSync(`${path}.sig`, await sign(headText(end), keyFile))
+  return path
 }
 
 /** Three hours of a host, as they arrive. */
 async function arrived() {
-  const root = temporary()
-  const line = join(root, LINE)
+  const directory = temporary()
   const chain = new Chain()
-  const segments = [chain.close(line), chain.close(line), chain.close(line)]
-  await writeHead(line, chain)
-  const faults = async (now = START + 3 * HOUR) =>
-    (await verifyArchive(root, { signers: key.signers, now: new Date(now) })).faults
-  return { root, line, chain, segments, faults }
+  const first = chain.close(directory)
+  const second = chain.close(directory)
+  const third = chain.close(directory)
+  const head = await writeHead(directory, chain)
+  const report = (now = START + 3 * HOUR) =>
+    verifyArchive(directory, { signers: key.signers, now: new Date(now) })
+  const faults = async (now?: number) => (await report(now)).faults
+  return { directory, chain, first, second, third, head, report, faults }
 }
 
 test('an archive that is whole, signed and fresh', async () => {
-  const { root } = await arrived()
-  const now = new Date(START + 3 * HOUR)
-  expect(await verifyArchive(root, { signers: key.signers, now })).toEqual({
-    ok: true,
-    lines: [{ name: LINE, segments: 3, rows: 9, last: 9, signed: 9 }],
+  const { report } = await arrived()
+  expect(await report()).toEqual({
+    ...{ ok: true, segments: 3, rows: 9, last: 9, restores: [], pauses: [], faults: [] },
     newest: '2027-01-31T14:00:00.000Z',
     age_seconds: 3600,
-    pauses: [],
-    faults: [],
   })
 })
 
@@ -46,78 +44,91 @@ test('its age is measured where it lies', async () => {
   const { faults } = await arrived()
   expect(await faults(START + 3.5 * HOUR)).toEqual([])
   expect(await faults(START + 3.6 * HOUR)).toEqual([
-    expect.stringContaining('is 96 minutes old, and 90 are the limit'),
+    'the newest heartbeat is 96 minutes old, and 90 are the limit: nothing arrives',
   ])
-  expect(await faults(START)).toEqual([expect.stringContaining('in the future')])
+  expect(await faults(START)).toEqual([expect.stringContaining('120 minutes in the future')])
   expect((await verifyArchive(temporary())).faults).toEqual(['the archive holds no heartbeat'])
 })
 
-test('a head that the host did not sign, or signed for another row, is found', async () => {
-  const { line, chain, faults } = await arrived()
-  const path = join(line, headName(9))
-  const head = headText({ id: 9, hash: chain.head.hash.toString('hex') })
-  writeFileSync(`${path}.sig`, await sign(head, newKey().keyFile))
-  expect(await faults()).toEqual([`${LINE}: head-9.json is not signed by the host`])
-  rmSync(`${path}.sig`)
-  expect(await faults()).toEqual([`${LINE}: head-9.json is not signed by the host`])
-  const forged = headText({ id: 9, hash: 'a'.repeat(64) })
-  writeFileSync(path, forged)
-  writeFileSync(`${path}.sig`, await sign(forged, key.keyFile))
-  expect(await faults()).toEqual([`${LINE}: row 9 is not the one whose hash the host signed`])
-  writeFileSync(path, '{}')
-  expect(await faults()).toContain(`${LINE}: head-9.json does not hold a head of row 9`)
-  rmSync(path)
-  expect(await faults()).toEqual([`${LINE}: rows 1 to 9 are covered by no signed head`])
+test('hours without a heartbeat are told', async () => {
+  const { directory, chain, report } = await arrived()
+  chain.hour += 1
+  chain.close(directory)
+  await writeHead(directory, chain)
+  expect(await report(START + 5 * HOUR)).toMatchObject({
+    ok: true,
+    pauses: [{ after: '2027-01-31T14:00:00.000Z', before: '2027-01-31T16:00:00.000Z', minutes: 120 }],
+  })
 })
 
-test('rows rewritten with hashes that fit do not fit the head of old', async () => {
-  const { line, chain, segments, faults } = await arrived()
-  const [, second, third] = segments
-  if (!second || !third) throw new Error('three')
+test('a head that the host did not sign, or that speaks of another row, is found', async () => {
+  const { directory, chain, head, faults } = await arrived()
+  const name = basename(head)
+  const text = readFileSync(head, 'utf8')
+  writeFileSync(`${head}.sig`, await sign(text, newKey().keyFile))
+  expect(await faults()).toEqual([`${name} is not signed by the host`])
+  rmSync(`${head}.sig`)
+  expect(await faults()).toEqual([`${name} is not signed by the host`])
+  writeFileSync(head, text.replace('9}', '8}'))
+  expect(await faults()).toContain(`${name} does not hold the head it is named after`)
+  rmSync(head)
+  expect(await faults()).toEqual(['the rows up to 9 are covered by no head'])
+  await writeHead(directory, chain)
+  const ahead = chain.fork()
+  ahead.close(temporary())
+  const later = await writeHead(directory, ahead)
+  expect(await faults()).toEqual([`${basename(later)} speaks of a row 12 that is not here`])
+})
+
+test('rows rewritten with hashes that fit do not fit what the host signed', async () => {
+  const { directory, second, third, head, faults } = await arrived()
   const forger = new Chain()
   forger.close(temporary())
-  forger.close(line, [{ n: 8 }, { n: 8 }])
-  forger.close(line)
-  expect(await faults()).toEqual([`${LINE}: row 9 is not the one whose hash the host signed`])
-  await writeHead(line, forger, newKey().keyFile)
-  expect(await faults()).toEqual([`${LINE}: head-9.json is not signed by the host`])
-  expect(chain.head.id).toBe(forger.head.id)
+  forger.close(directory, [{ n: 8 }, { n: 8 }])
+  forger.close(directory)
+  expect(await faults()).toEqual(
+    expect.arrayContaining([expect.stringContaining('does not say that a backup was restored')]),
+  )
+  for (const { path } of [second, third]) rmSync(path)
+  expect(await faults()).toContain(`${basename(head)} speaks of a row 9 that is not here`)
+  for (const path of [head, `${head}.sig`]) rmSync(path)
+  expect(await faults()).toEqual(['the rows up to 9 are covered by no head'])
+  const forged = await writeHead(directory, forger, newKey().keyFile)
+  expect(await faults()).toEqual([`${basename(forged)} is not signed by the host`])
 })
 
-test('a segment removed, damaged, or cut off at the end with its head is found or stale', async () => {
-  const { line, segments, faults } = await arrived()
-  const [, second, third] = segments
-  if (!second || !third) throw new Error('three')
-  renameSync(second.path, join(line, 'aside'))
-  expect(await faults()).toEqual([`${LINE}: rows 4 to 6 are missing before ${third.name}`])
-  renameSync(join(line, 'aside'), second.path)
+test('a segment removed, damaged, or cut off at the end is found', async () => {
+  const { directory, first, second, third, head, faults } = await arrived()
+  renameSync(second.path, join(directory, 'aside'))
+  expect(await faults()).toEqual([`rows 4 to 6 are missing before ${third.name}`])
+  renameSync(join(directory, 'aside'), second.path)
+  renameSync(first.path, join(directory, 'aside'))
+  expect(await faults()).toEqual(['the first rows are missing'])
+  renameSync(join(directory, 'aside'), first.path)
+  rmSync(third.path)
+  expect(await faults()).toContain(`${basename(head)} speaks of a row 9 that is not here`)
   rewrite(second, ([, ...rest]) => rest)
-  expect(await faults()).toEqual([expect.stringContaining('row 4 is missing')])
-  for (const name of [third.path, join(line, headName(9)), join(line, `${headName(9)}.sig`)]) rmSync(name)
-  expect((await faults()).length).toBeGreaterThan(1)
+  expect(await faults()).toEqual(expect.arrayContaining([expect.stringContaining('row 4 is missing')]))
 })
 
-test('a restored database goes on in a line of its own, from a row both know', async () => {
-  const { root, line, faults } = await arrived()
-  const chain = new Chain()
-  const old = temporary()
-  chain.close(old)
-  chain.close(old)
-  const restored = chain.fork()
-  const other = join(root, LATER)
-  restored.hour = 3
-  restored.close(other, [{ n: 7 }])
-  await writeHead(other, restored)
-  expect(await faults()).toEqual([])
-  const report = await verifyArchive(root, { signers: key.signers, now: new Date(START + 4 * HOUR) })
-  expect(report.lines[1]).toEqual({
-    ...{ name: LATER, segments: 1, rows: 2, last: 8, signed: 8 },
-    continues: { line: LINE, row: 6 },
+test('a host that came back from a backup: both branches are kept, each with its signed end', async () => {
+  const { directory, first, chain, report } = await arrived()
+  const backup = new Chain()
+  backup.close(temporary())
+  expect(first.last).toBe(backup.head.id)
+  const back = backup.restore(3)
+  back.close(directory)
+  const path = await writeHead(directory, back)
+  const now = START + 5 * HOUR
+  expect(await report(now)).toMatchObject({
+    ok: true,
+    rows: 13,
+    restores: [4],
+    newest: '2027-01-31T16:00:00.000Z',
   })
-  expect(report.newest).toBe('2027-01-31T15:00:00.000Z')
-
-  rmSync(line, { recursive: true })
-  expect(await faults()).toContain(`${LATER}: row 6 is missing, or is another one in the older lines`)
+  rmSync(path)
+  expect((await report(now)).faults).toEqual(['the rows up to 7 are covered by no head'])
+  expect(chain.head.id).toBe(9)
 })
 
 const run = (...argv: string[]) => {
@@ -129,11 +140,10 @@ const run = (...argv: string[]) => {
 
 test('the command says so, with its exit code', async () => {
   const root = temporary()
-  const line = join(root, LINE)
   const chain = new Chain(Date.now() - HOUR)
-  const first = chain.close(line)
-  chain.close(line)
-  await writeHead(line, chain)
+  const first = chain.close(root)
+  chain.close(root)
+  await writeHead(root, chain)
   const whole = run(root, '--signers', key.signers)
   expect(whole).toMatchObject({ status: 0, stdout: expect.stringContaining('whole and fresh') })
   expect(run(root, '--signers', newKey().signers)).toMatchObject({ status: 1 })
@@ -152,7 +162,9 @@ test('the command says so, with its exit code', async () => {
 
 test('without packages and without the rest of the repository, it runs', () => {
   const place = temporary()
-  const files = ['archive', 'chain', 'head', 'program', 'segment'].map((name) => `scripts/audit/${name}.ts`)
+  const files = ['archive', 'chain', 'head', 'overlap', 'program', 'segment'].map(
+    (name) => `scripts/audit/${name}.ts`,
+  )
   execFileSync('cp', ['--parents', 'scripts/verify-audit.ts', ...files, place])
   writeFileSync(join(place, 'package.json'), '{"type":"module"}')
   const path = join(place, 'scripts/verify-audit.ts')

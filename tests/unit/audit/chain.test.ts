@@ -4,7 +4,9 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { walk } from '../../../scripts/audit/chain.ts'
 import { parseSegmentName, readSegment, type Segment } from '../../../scripts/audit/segment.ts'
-import { Chain, rewrite, START, temporary } from './fixtures.ts'
+import { Chain, rewrite, START, temporary, textOf, write } from './fixtures.ts'
+
+const HOUR = 3_600_000
 
 async function count(segment: Segment): Promise<number> {
   let rows = 0
@@ -39,7 +41,7 @@ test('no byte of a segment can be another one', async () => {
     const changed = Buffer.from(whole)
     changed[at] = (changed[at] ?? 0) ^ 1
     writeFileSync(segment.path, gzipSync(changed))
-    expect((await walk([segment]))?.faults, `byte ${at}`).toHaveLength(1)
+    expect((await walk([segment])).faults, `byte ${at}`).toHaveLength(1)
   }
 })
 
@@ -60,7 +62,7 @@ test.each<[string, (lines: string[]) => string[], string]>([
 ])('%s is found', async (_, change, expected) => {
   const segment = new Chain().close(temporary())
   rewrite(segment, change)
-  expect((await walk([segment]))?.faults).toEqual([expect.stringContaining(expected)])
+  expect((await walk([segment])).faults).toEqual([expect.stringContaining(expected)])
 })
 
 test('a file that is not gzipped, or cut off, is a fault and no crash', async () => {
@@ -68,7 +70,7 @@ test('a file that is not gzipped, or cut off, is a fault and no crash', async ()
   const bytes = readFileSync(segment.path)
   for (const damaged of [Buffer.from('plain'), bytes.subarray(0, -9), Buffer.alloc(0)]) {
     writeFileSync(segment.path, damaged)
-    expect((await walk([segment]))?.faults).toHaveLength(1)
+    expect((await walk([segment])).faults).toHaveLength(1)
   }
 })
 
@@ -77,21 +79,21 @@ test('what continues is whole, in any order; what does not is named, and the wal
   const chain = new Chain()
   const [a, b, c, d] = [1, 2, 3, 4].map(() => chain.close(directory))
   if (!a || !b || !c || !d) throw new Error('four')
-  expect(await walk([d, b, a, c])).toMatchObject({
-    start: { id: 0, hash: '0'.repeat(64) },
-    rows: 12,
-    end: { id: 12, hash: chain.head.hash.toString('hex') },
-    faults: [],
-    pauses: [],
-    newest: START + 3 * 3_600_000,
-  })
-  expect((await walk([a, c, d]))?.faults).toEqual([`rows 4 to 6 are missing before ${c.name}`])
-  expect(await walk([c, d])).toMatchObject({ start: { id: 6 }, rows: 6, faults: [] })
-  expect(await walk([])).toBeUndefined()
+  const end = { id: 12, hash: chain.head.hash.toString('hex') }
+  const whole = await walk([d, b, a, c])
+  expect(whole).toMatchObject({ complete: true, rows: 12, tips: [end], restores: [], faults: [] })
+  expect(whole.heartbeats).toEqual([0, 1, 2, 3].map((hour) => START + hour * HOUR))
+  expect([whole.has(end), whole.has({ ...end, id: 9 }), whole.has({ ...end, hash: 'x' })]).toEqual([
+    true,
+    false,
+    false,
+  ])
+  expect((await walk([a, c, d])).faults).toEqual([`rows 4 to 6 are missing before ${c.name}`])
+  expect(await walk([c, d])).toMatchObject({ complete: false, rows: 6, faults: [] })
+  expect(await walk([])).toMatchObject({ complete: false, rows: 0, tips: [], faults: [] })
   rewrite(b, ([first = '', ...lines]) => [first.replace('"n":1', '"n":3'), ...lines])
   rewrite(d, (lines) => lines.slice(0, 1))
-  const { faults } = (await walk([a, b, c, d])) ?? {}
-  expect(faults).toEqual([
+  expect((await walk([a, b, c, d])).faults).toEqual([
     `${b.name}: row 4 was changed: its hash does not match`,
     `${d.name} ends at row 10 instead of 12`,
   ])
@@ -99,60 +101,91 @@ test('what continues is whole, in any order; what does not is named, and the wal
 
 test('a stretch of another chain does not continue this one, though each is whole', async () => {
   const directory = temporary()
-  const chain = new Chain()
-  const a = chain.close(directory)
+  const a = new Chain().close(directory)
   const other = new Chain()
   other.close(temporary(), [{ n: 8 }, { n: 9 }])
   const b = other.close(directory)
-  expect((await walk([a, b]))?.faults).toEqual([`${b.name}: row 4 does not continue row 3`])
+  expect((await walk([a, b])).faults).toEqual([`${b.name}: row 4 does not continue row 3`])
+  const sorted = [b, new Chain().fork().close(temporary())]
+  expect((await walk(sorted)).faults).toEqual([`${b.name}: row 4 does not continue row 3`])
 })
 
-test('segments that were closed at the same moment may overlap when they agree', async () => {
+test('segments closed at the same moment may overlap when they agree', async () => {
   const directory = temporary()
   const chain = new Chain()
   const a = chain.close(directory)
-  const twin = chain.fork()
-  const short = twin.close(directory, [{ n: 1 }])
-  const long = chain.close(directory, [{ n: 1 }])
-  expect(short.name).toBe(long.name)
-  // One was closed later, with a row more than the other.
-  const text = gunzipSync(readFileSync(long.path)).toString()
+  const short = chain.close(directory, [{ n: 1 }])
   const next = chain.close(directory, [])
-  const both = {
-    ...next,
-    first: long.first,
-    name: `audit-${long.first}-${next.last}.ndjson.gz`,
-    path: `${directory}/both`,
-  }
-  writeFileSync(both.path, gzipSync(text + gunzipSync(readFileSync(next.path)).toString()))
-  expect(await walk([a, long, both, next])).toMatchObject({ faults: [], rows: 6, end: { id: 6 } })
-
-  const liar = new Chain()
-  liar.close(temporary())
-  const lie = liar.close(directory, [{ n: 5 }])
-  expect((await walk([a, { ...lie, name: 'lie' }, both]))?.faults).toEqual([
-    `${both.name}: row 5 is another one than in the segment before`,
-  ])
+  // Closed by another process a moment later, with a row more.
+  const long = write(directory, short.first, chain.head, textOf(short) + textOf(next))
+  expect(await walk([a, short, long, next])).toMatchObject({
+    faults: [],
+    rows: 6,
+    tips: [{ id: 6 }],
+    restores: [],
+  })
+  expect(await walk([short, long])).toMatchObject({ faults: [], rows: 3, tips: [{ id: 6 }] })
 })
 
-test('hours without a heartbeat are told', async () => {
+test('a restored database makes a branch, from the middle of a segment too, and both are whole', async () => {
   const directory = temporary()
   const chain = new Chain()
-  const segments = [chain.close(directory)]
-  chain.hour += 1
-  segments.push(chain.close(directory))
-  expect((await walk(segments))?.pauses).toEqual([
-    { after: '2027-01-31T12:00:00.000Z', before: '2027-01-31T14:00:00.000Z', minutes: 120 },
+  const a = chain.close(directory)
+  const backup = chain.fork()
+  const b = chain.close(directory)
+  const c = chain.close(directory)
+  for (const hours of [0, 5]) {
+    const back = backup.restore(hours)
+    const d = back.close(directory, [{ n: 4 }])
+    const e = back.close(directory)
+    const tips = [{ id: 9 }, { id: 9 }]
+    expect(await walk([a, b, c, d, e])).toMatchObject({ faults: [], rows: 15, restores: [4], tips })
+  }
+  // The backup was taken between two segments: rows 4 and 5 were the same before and after.
+  const half = new Chain()
+  half.head = backup.head
+  half.hour = backup.hour
+  const shared = textOf(b).split('\n').slice(0, 2)
+  const { hash } = JSON.parse(shared[1] ?? '')
+  half.head = { id: 5, hash: Buffer.from(hash, 'hex') }
+  const back = half.restore(3)
+  const rest = back.close(temporary())
+  const d = write(directory, 4, back.head, `${shared.join('\n')}\n${textOf(rest)}`)
+  expect(await walk([a, b, c, d])).toMatchObject({
+    faults: [],
+    rows: 13,
+    restores: [6],
+    tips: [{ id: 9 }, { id: 9 }],
+  })
+})
+
+test('a branch that does not say why it is there is a fault', async () => {
+  const directory = temporary()
+  const chain = new Chain()
+  const a = chain.close(directory)
+  const forger = chain.fork()
+  const b = chain.close(directory)
+  forger.hour += 1
+  const c = forger.close(directory, [{ n: 7 }, { n: 8 }, { n: 9 }])
+  expect((await walk([a, b, c])).faults).toEqual([
+    `${c.name}: row 4 is another one than before, and it does not say that a backup was restored`,
   ])
+  // A restore elsewhere is no excuse for it.
+  const back = new Chain().fork()
+  back.head = { id: 3, hash: Buffer.from(JSON.parse(textOf(a).split('\n')[2] ?? '').hash, 'hex') }
+  const d = back.restore(9).close(directory)
+  expect((await walk([a, b, c, d])).faults).toHaveLength(1)
 })
 
 test.each([
-  'audit-0-4.ndjson.gz',
-  'audit-5-4.ndjson.gz',
-  'audit-1-4.ndjson.gz.tmp',
+  'audit-0-4-00000000.ndjson.gz',
+  'audit-5-4-00000000.ndjson.gz',
+  'audit-1-4-00000000.ndjson.gz.tmp',
+  'audit-1-4-0000000g.ndjson.gz',
   'audit-1.ndjson.gz',
   '../audit-1-2.ndjson.gz',
 ])('%s is no name of a segment', (name) => {
   expect(parseSegmentName(name)).toBeUndefined()
+  expect(parseSegmentName('audit-4-17-0a1b2c3d.ndjson.gz')).toEqual({ first: 4, last: 17 })
   expect(parseSegmentName('audit-4-17.ndjson.gz')).toEqual({ first: 4, last: 17 })
 })

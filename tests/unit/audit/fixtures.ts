@@ -8,7 +8,6 @@ import { type AuditRow, canonicalJson, GENESIS, type Head, hashOf } from '../../
 
 const HOUR = 3_600_000
 export const START = Date.parse('2027-01-31T12:00:00.000Z')
-export const LINE = '20270131T120000Z'
 
 export const temporary = (): string => mkdtempSync(join(tmpdir(), 'audit-test-'))
 
@@ -17,17 +16,26 @@ export class Chain {
   head: Head = GENESIS
   hour = 0
   readonly #start: number
+  #pending: string[] = []
 
   /** @param start time of the first heartbeat */
   constructor(start = START) {
     this.#start = start
   }
 
-  /** Goes on elsewhere from here, as a restored database does. */
+  /** Another one that goes on from here. */
   fork(): Chain {
     const other = new Chain(this.#start)
     other.head = this.head
     other.hour = this.hour
+    return other
+  }
+
+  /** Goes on from here as a database does that came back from a backup, and lets so many hours pass. */
+  restore(hours: number): Chain {
+    const other = this.fork()
+    other.hour += hours
+    other.#pending = ['admin.audit.restored']
     return other
   }
 
@@ -36,6 +44,7 @@ export class Chain {
     const time = new Date(this.#start + this.hour * HOUR).toISOString()
     this.hour += 1
     const rows = [
+      ...this.#pending.splice(0).map((action) => [action, {}] as const),
       ...details.map((detail) => ['tool.call', detail] as const),
       ['audit.heartbeat', {}] as const,
     ]
@@ -55,22 +64,24 @@ export class Chain {
   close(directory: string, details: readonly AuditRow['detail'][] = [{ n: 1 }, { n: 2 }]): Segment {
     const first = this.head.id + 1
     const text = this.#lines(details).join('')
-    return write(directory, first, this.head.id, text)
+    return write(directory, first, this.head, text)
   }
 }
 
-export function write(directory: string, first: number, last: number, text: string): Segment {
+export function write(directory: string, first: number, { id, hash }: Head, text: string): Segment {
   mkdirSync(directory, { recursive: true })
-  const name = `audit-${first}-${last}.ndjson.gz`
+  const name = `audit-${first}-${id}-${hash.toString('hex').slice(0, 8)}.ndjson.gz`
   writeFileSync(join(directory, name), gzipSync(text))
-  return { name, path: join(directory, name), first, last }
+  return { name, path: join(directory, name), first, last: id }
 }
 
+export const textOf = ({ path }: Segment): string => gunzipSync(readFileSync(path)).toString()
+
 /** Puts other lines in place of a segment's. */
-export function rewrite({ path }: Segment, change: (lines: string[]) => string[]): void {
-  const lines = gunzipSync(readFileSync(path)).toString().split('\n').slice(0, -1)
+export function rewrite(segment: Segment, change: (lines: string[]) => string[]): void {
+  const lines = textOf(segment).split('\n').slice(0, -1)
   const changed = change(lines).map((line) => `${line}\n`)
-  writeFileSync(path, gzipSync(changed.join('')))
+  writeFileSync(segment.path, gzipSync(changed.join('')))
 }
 
 /** An Ed25519 key as ssh-keygen makes it, with the file of signers that allows it. */

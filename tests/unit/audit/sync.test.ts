@@ -18,167 +18,160 @@ import { Chain, rewrite, temporary } from './fixtures.ts'
 
 const HOUR = 3_600_000
 
-/** A host that has written for some hours, and an empty far side. */
-function world(hours = 3) {
+/** A host that has written for three hours, and an empty far side. */
+function world() {
   const local = temporary()
   const month = join(local, '2027/01')
-  const chain = new Chain(Date.now() - (hours - 1) * HOUR)
-  const segments = Array.from({ length: hours }, () => chain.close(month))
+  mkdirSync(month, { recursive: true })
+  const chain = new Chain(Date.now() - 3 * HOUR)
+  const first = chain.close(month)
+  const second = chain.close(month)
+  const third = chain.close(month)
   const far = new FarSide()
   const said: string[] = []
-  const sync = async (restored = false): Promise<SyncResult> =>
+  const sync = async (): Promise<SyncResult> =>
     syncAudit(new RemoteArchive(far), {
       segments: await readLocalSegments(local),
-      restored,
       progress: (line) => said.push(line),
     })
-  const lines = () => readdirSync(far.directory)
-  const held = (line = lines()[0] ?? '') => readdirSync(join(far.directory, line)).sort()
-  return { local, month, chain, segments, far, said, sync, lines, held }
+  const held = () => readdirSync(far.directory).sort()
+  return { local, month, chain, first, second, third, far, said, sync, held }
 }
 
 test('everything goes over once, is signed, and is found whole there', async () => {
-  const { sync, held, chain, month, said, lines } = world()
+  const { sync, held, chain, month, said, first, second, third } = world()
   expect(await sync()).toEqual({
     sent: 3,
-    line: lines()[0],
-    archive: { lines: 1, rows: 9, newest: expect.any(String), age_seconds: expect.any(Number), pauses: 0 },
+    archive: {
+      ...{ segments: 3, rows: 9, restores: 0, pauses: 0 },
+      ...{ newest: expect.any(String), age_seconds: expect.closeTo(3600, -2) },
+    },
   })
-  expect(said).toContain('sending audit-1-3.ndjson.gz (1 of 3)')
-  const names = [
-    'audit-1-3.ndjson.gz',
-    'audit-4-6.ndjson.gz',
-    'audit-7-9.ndjson.gz',
-    'head-9.json',
-    'head-9.json.sig',
-  ]
-  expect(held()).toEqual(names)
+  expect(said).toContain(`sending ${first.name} (1 of 3)`)
+  const head = `head-9-${chain.head.hash.toString('hex').slice(0, 8)}.json`
+  expect(held()).toEqual([first.name, second.name, third.name, head, `${head}.sig`])
   expect(await sync()).toMatchObject({ sent: 0 })
-  expect(held()).toEqual(names)
+  expect(held()).toHaveLength(5)
   chain.close(month)
   expect(await sync()).toMatchObject({ sent: 1, archive: { rows: 12 } })
   expect(held()).toHaveLength(8)
 })
 
 test('a host that has closed nothing yet sends nothing, and that is no fault', async () => {
-  const { sync, lines } = world(0)
-  mkdirSync(join(temporary(), '2027'))
-  expect(await sync()).toEqual({ sent: 0 })
-  expect(lines()).toEqual([])
+  const archive = new RemoteArchive(new FarSide())
+  const said: string[] = []
+  const progress = (line: string) => said.push(line)
+  expect(await syncAudit(archive, { segments: [], progress })).toEqual({ sent: 0 })
+  expect(said).toEqual(['asking the archive what it holds'])
 })
 
-test('cut off anywhere, the next run completes it', async () => {
-  const { sync, far, held } = world()
-  for (let at = 1; at < 9; at += 1) {
+test('cut off before any step, the next run completes it', async () => {
+  // list, three segments, signature, head, verify
+  for (let step = 1; step <= 7; step += 1) {
+    const { sync, far, held } = world()
     let calls = 0
-    far.before = (verb) => {
+    far.before = () => {
       calls += 1
-      if (calls === at) throw new Error(`cut off at ${verb.split(' ')[0]}`)
+      if (calls === step) throw new Error('cut off')
     }
     await expect(sync()).rejects.toThrow('cut off')
+    expect(await sync()).toMatchObject({ archive: { rows: 9 } })
+    expect(held()).toHaveLength(5)
   }
-  far.before = () => undefined
-  expect(await sync()).toMatchObject({ archive: { rows: 9 } })
-  expect(held()).toHaveLength(5)
 })
 
 test('a segment that differs over there is an alarm, and nothing more is sent', async () => {
-  const { sync, far, held, chain, month, segments } = world()
-  const { line = '' } = await sync()
-  const path = join(far.directory, line, segments[1]?.name ?? '')
-  chmodSync(path, 0o600)
-  rewrite({ path, name: '', first: 4, last: 6 }, (rows) => rows.map((row) => row.replace('"n":1', '"n":7')))
-  const altered = readFileSync(path)
+  const { sync, far, held, chain, month, second } = world()
+  await sync()
+  const there = { ...second, path: join(far.directory, second.name) }
+  chmodSync(there.path, 0o600)
+  rewrite(there, (rows) => rows.map((row) => row.replace('"n":1', '"n":7')))
+  const altered = readFileSync(there.path)
   chain.close(month)
   for (let run = 0; run < 2; run += 1) {
-    await expect(sync()).rejects.toThrow(
-      'the archive holds another audit-4-6.ndjson.gz than this host; nothing was sent',
-    )
+    await expect(sync()).rejects.toThrow(`the archive holds another ${second.name} than this host`)
   }
-  expect(readFileSync(path)).toEqual(altered)
+  expect(readFileSync(there.path)).toEqual(altered)
   expect(held()).toHaveLength(5)
 })
 
 test('a segment changed on this host after it was sent is the same alarm', async () => {
-  const { sync, segments } = world()
+  const { sync, first } = world()
   await sync()
-  rewrite(segments[0] ?? { path: '', name: '', first: 0, last: 0 }, (rows) => rows.slice(1))
+  rewrite(first, (rows) => rows.slice(1))
   await expect(sync()).rejects.toMatchObject({
-    message: expect.stringContaining('another audit-1-3.ndjson.gz'),
-    next: expect.stringContaining('sync-audit.ts --restored'),
+    message: expect.stringContaining(`another ${first.name}`),
+    next: expect.stringContaining('docs/operations/audit-archive.md'),
   })
 })
 
+test('a file that gets its name between the question and the answer is an alarm too', async () => {
+  const { sync, far, first } = world()
+  far.before = (verb) => {
+    if (verb.startsWith('put')) writeFileSync(join(far.directory, first.name), 'another')
+  }
+  await expect(sync()).rejects.toThrow(`the archive holds another ${first.name} than this host`)
+})
+
 test('a chain that is broken on this host is not sent', async () => {
-  const { sync, segments, lines, held } = world()
-  rewrite(segments[2] ?? { path: '', name: '', first: 0, last: 0 }, (rows) => rows.slice(0, 2))
-  await expect(sync()).rejects.toThrow(
-    'what would be sent is not one chain: audit-7-9.ndjson.gz ends at row 8',
-  )
-  expect(held(lines()[0])).toEqual([])
+  const { sync, third, held } = world()
+  rewrite(third, (rows) => rows.slice(0, 2))
+  await expect(sync()).rejects.toThrow(`nothing was sent: ${third.name} ends at row 8 instead of 9`)
+  expect(held()).toEqual([])
 })
 
 test('a fault that only the far side can see fails the job', async () => {
-  const { sync, far } = world()
-  const { line = '' } = await sync()
-  rmSync(join(far.directory, line, 'head-9.json.sig'))
-  await expect(sync()).rejects.toThrow('the audit archive is not whole: ')
+  const { sync, far, held } = world()
+  await sync()
+  rmSync(join(far.directory, held().at(-1) ?? ''))
+  await expect(sync()).rejects.toThrow('the audit archive is not in order: head-9')
 })
 
 test('segments removed here stay there; one that the far side lost is filled in again', async () => {
-  const { sync, far, segments, held } = world()
-  const { line = '' } = await sync()
-  rmSync(segments[0]?.path ?? '')
+  const { sync, far, first, second, held } = world()
+  await sync()
+  rmSync(first.path)
   expect(await sync()).toMatchObject({ sent: 0 })
-  rmSync(join(far.directory, line, segments[1]?.name ?? ''))
+  rmSync(join(far.directory, second.name))
   expect(await sync()).toMatchObject({ sent: 1 })
   expect(held()).toHaveLength(5)
 })
 
-test('after a restore nothing is sent until the operator says so, then in a line of its own', async () => {
-  const { sync, month, local, chain, lines, held, segments } = world(2)
-  const before = chain.fork()
-  chain.close(month)
-  chain.close(month)
-  await sync()
-  // The host comes back with what a backup held, and goes on from there.
-  for (const name of readdirSync(month)) rmSync(join(month, name))
-  const back = new Chain(Date.now() - HOUR)
-  before.hour = 3
-  expect(segments).toHaveLength(2)
-  before.close(month, [{ n: 5 }, { n: 6 }])
-  expect(back.head.id).toBe(0)
-  await expect(sync()).rejects.toMatchObject({ next: expect.stringContaining('--restored') })
-  expect(lines()).toHaveLength(1)
-  await new Promise((wake) => setTimeout(wake, 1_100))
-  expect(await sync(true)).toMatchObject({ sent: 1, archive: { lines: 2 } })
-  before.close(month)
-  expect(await sync()).toMatchObject({ sent: 1, archive: { lines: 2 } })
-  expect(held(lines()[1])).toContain('audit-10-12.ndjson.gz')
-  expect(local).not.toBe('')
-})
+test.each(['gone', 'still here'])(
+  'after a restore it goes on in a branch; segments of before are %s',
+  async (what) => {
+    const { sync, month, chain, second, third } = world()
+    const backup = chain.fork()
+    const fourth = chain.close(month)
+    await sync()
+    if (what === 'gone') for (const { path } of [second, third, fourth]) rmSync(path)
+    const back = backup.restore(0)
+    back.close(month)
+    expect(await sync()).toMatchObject({ sent: 1, archive: { rows: 16, restores: 1 } })
+    back.hour = 3
+    back.close(month)
+    expect(await sync()).toMatchObject({ sent: 1, archive: { rows: 19, restores: 1 } })
+  },
+)
 
-test('a database set back on the same host, whose older files are still there, is noticed as well', async () => {
-  const { sync, month, chain, lines } = world(2)
-  const before = chain.fork()
-  chain.close(month)
+test('a chain that was rewritten on this host is told by the far side', async () => {
+  const { sync, month, chain, third } = world()
+  const forger = chain.fork()
+  const fourth = chain.close(month)
   await sync()
-  before.hour = 3
-  // Longer than what was sent, so that no name is the same.
-  before.close(month, [{ n: 5 }, { n: 6 }, { n: 7 }])
-  await expect(sync()).rejects.toThrow('what would be sent is not one chain')
-  await new Promise((wake) => setTimeout(wake, 1_100))
-  expect(await sync(true)).toMatchObject({ sent: 1, archive: { lines: 2 } })
-  expect(lines()).toHaveLength(2)
+  rmSync(fourth.path)
+  forger.close(month, [{ n: 9 }])
+  await expect(sync()).rejects.toThrow('row 10 is another one than before')
+  expect(third.last).toBe(9)
 })
 
 test('only whole segments are looked at: no half one, no link, nothing else', async () => {
-  const { local, month, segments } = world(1)
-  writeFileSync(join(month, 'audit-4-6.ndjson.gz.0a1b2c3d4e5f.tmp'), 'half')
-  writeFileSync(join(local, 'audit-4-6.ndjson.gz'), 'misplaced')
-  symlinkSync('/etc/passwd', join(month, 'audit-4-7.ndjson.gz'))
+  const { local, month, first, second, third } = world()
+  writeFileSync(join(month, `${third.name}.0a1b2c3d4e5f.tmp`), 'half')
+  writeFileSync(join(local, third.name), 'misplaced')
+  symlinkSync('/etc/passwd', join(month, 'audit-10-17-0a1b2c3d.ndjson.gz'))
   renameSync(month, join(local, '2027/02'))
   symlinkSync(join(local, '2027/02'), month)
   const found = await readLocalSegments(local)
-  expect(found.map(({ name }) => name)).toEqual([segments[0]?.name])
+  expect(found.map(({ name }) => name)).toEqual([first, second, third].map(({ name }) => name))
 })
