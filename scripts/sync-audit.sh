@@ -1,5 +1,5 @@
 #!/bin/sh
-# docs/operations/audit-archive.md
+# scripts/sync-audit.ts, for those who call it by this name.
 set -eu
-root=$(dirname -- "$0")/..
-exec "$root/node_modules/.bin/node" "$root/scripts/sync-audit.ts" "$@"
+here=$(dirname -- "$(readlink -f -- "$0")")
+exec "$here/../node_modules/.bin/node" "$here/sync-audit.ts" "$@"

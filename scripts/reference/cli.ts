@@ -10,7 +10,16 @@ import { code, page, table } from './markdown.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../..')
-const SCRIPTS = ['smoke', 'customer', 'deploy-certificate', 'notify', 'supervisor', 'reference']
+const SCRIPTS = [
+  'smoke',
+  'customer',
+  'sync-audit',
+  'verify-audit',
+  'deploy-certificate',
+  'notify',
+  'supervisor',
+  'reference',
+]
 const AUDITED = {
   with: 'Recorded in the audit log together with the change.',
   after: 'Recorded in the audit log right after the change.',
