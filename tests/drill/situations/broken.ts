@@ -1,3 +1,4 @@
+import { sql } from '../lib/data.ts'
 import { DOMAIN } from '../lib/network.ts'
 import type { Situation } from '../lib/runbook/stage.ts'
 import { takeExpired } from '../scenarios/cert.ts'
@@ -18,7 +19,8 @@ export const stackDown: Situation = async (stage) => {
 /** A job has failed for good, and forged deliveries have come. */
 export const messages: Situation = async (stage) => {
   const dead = () =>
-    stage.sql(
+    sql(
+      stage.host,
       `insert into outbox (name, data, state, attempts, last_error)
        values ('wa/templates.sync.requested', '{"wabaId": "100000000000001"}', 'dead', 8, 'the drill said no')`,
     )

@@ -6,7 +6,6 @@ import type { OwnMachine } from '../own-machine.ts'
 import { execute, type Reader, readPage, type Ways } from './execute.ts'
 
 const KEY = /wamcp_live_[a-z2-7]{28}/
-const resultSchema = z.looseObject({ structuredContent: z.unknown().optional() })
 
 /** Makes the situation that pages are about, and has them read. One file in `situations/` for each. */
 export type Situation = (stage: Stage) => Promise<void>
@@ -54,26 +53,17 @@ export class Stage {
     return key
   }
 
-  /** Rows of the database, as its superuser sees them. */
-  async sql(text: string): Promise<string> {
-    const psql = ['docker', 'exec', '-i', 'whatsapp-mcp-postgres-1', 'psql', '-U', 'postgres', '-d', 'wa_mcp']
-    const { stdout } = await this.host.exec([...psql, '-At', '-v', 'ON_ERROR_STOP=1', '-f', '-'], {
-      input: text,
-    })
-    return stdout.trim()
-  }
-
   /** What a tool answers an MCP client on the client's machine. */
-  async call(key: string, tool: string, given: Readonly<Record<string, unknown>>): Promise<unknown> {
-    const order = { url: `https://${DOMAIN}/mcp`, key, tool, arguments: given }
+  async call(key: string, name: string, given: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const order = { url: `https://${DOMAIN}/mcp`, key, calls: [{ name, arguments: given }] }
     const { stdout } = await this.drill.world.network.client(
       [
         ...['env', 'NODE_EXTRA_CA_CERTS=/root/acme-root.pem', '/project/node_modules/.bin/node'],
-        '/project/tests/drill/probes/call.ts',
+        '/project/tests/drill/probes/tools.ts',
       ],
       { input: JSON.stringify(order), limit: 60 },
     )
-    return resultSchema.parse(JSON.parse(stdout)).structuredContent
+    return z.array(z.unknown()).parse(JSON.parse(stdout))[0]
   }
 
   /** The customer of the stand-in writes to the number. */
