@@ -1,9 +1,8 @@
-import { Fail } from '../lib/fail.ts'
 import { beginSnapshot, figures } from './figures.ts'
 import type { Figures, Manifest } from './manifest.ts'
 import { dump, type PostgresTools, readThrough, type ToolOptions } from './postgres.ts'
 import { openSession } from './session.ts'
-import { hashFile, type Written, writeHashed } from './write-hashed.ts'
+import { type Written, writeHashed } from './write-hashed.ts'
 
 export interface Dumped extends Written {
   readonly database: Figures
@@ -37,11 +36,6 @@ export async function makeDump(tools: PostgresTools, path: string, o: ToolOption
       beside(storedMedia(keeper)),
     ])
     await Promise.all([keeper.end(), counter.end()])
-    if ((await hashFile(path)) !== written.sha256) {
-      throw new Fail(`${path} reads back otherwise than it was written`, {
-        next: 'check the disk: dmesg; smartctl -a',
-      })
-    }
     return { ...written, database, media }
   } catch (error) {
     stop.abort()

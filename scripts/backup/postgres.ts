@@ -15,6 +15,8 @@ export interface PostgresTools {
 }
 
 const LIMIT_SECONDS = 4 * 3600
+/** A table that stays locked so long is being changed: rather fail, and try again later. */
+const LOCKS = '--lock-wait-timeout=60s'
 
 /**
  * Runs a program and ends it as soon as our standard input ends: `docker exec` that is killed leaves its program alone in
@@ -112,7 +114,7 @@ export function psqlCommand(tools: PostgresTools, separator: string, missing: st
  * @param snapshot as `pg_export_snapshot()` gives it; its transaction must stay open
  */
 export function dump(tools: PostgresTools, snapshot: string, o: ToolOptions = {}): Tool {
-  const format = ['--format=custom', '--compress=zstd:6', '--snapshot', snapshot, '--no-password']
+  const format = ['--format=custom', '--compress=zstd:6', '--snapshot', snapshot, '--no-password', LOCKS]
   return startTool(tools, ['sh', '-c', WATCHED, 'sh', 'pg_dump', ...format, ...connection(tools)], o)
 }
 

@@ -19,7 +19,7 @@ const NULL = '\x1d'
 /** The same text for the same value, whatever the server's or the role's own settings are. */
 const SETTINGS = `set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres';
 set extra_float_digits = 1; set bytea_output = 'hex'; set client_encoding = 'UTF8'; set search_path = public;
-set row_security = off; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0;`
+set row_security = off; set lock_timeout = '60s'; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0;`
 
 /** Opens a psql that lives as long as its standard input, so it ends with this process. */
 export function openSession(tools: PostgresTools, o: ToolOptions = {}): Session {

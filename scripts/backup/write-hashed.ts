@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
+import { Fail } from '../lib/fail.ts'
 
 /** A file as it was written. */
 export interface Written {
@@ -18,8 +19,9 @@ export async function hashFile(path: string): Promise<string> {
 }
 
 /**
- * Writes a stream to a new file (0600), durably, hashing it on the way.
+ * Writes a stream to a new file (0600), durably, hashing it on the way, and reads it again.
  * @param also receives the same bytes
+ * @throws {Fail} when what was written is not what is there
  */
 export async function writeHashed(source: Readable, path: string, also?: Writable): Promise<Written> {
   const hash = createHash('sha256')
@@ -38,7 +40,11 @@ export async function writeHashed(source: Readable, path: string, also?: Writabl
     await file.close()
     also?.end()
   }
-  return { bytes, sha256: hash.digest('hex') }
+  const sha256 = hash.digest('hex')
+  if ((await hashFile(path)) === sha256) return { bytes, sha256 }
+  throw new Fail(`${path} reads back otherwise than it was written`, {
+    next: 'check the disk: dmesg; smartctl -a',
+  })
 }
 
 /** Until there is room again, or nobody to read: whoever started the reader hears why. */

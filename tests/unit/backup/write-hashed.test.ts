@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough, Readable, Writable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { writeHashed } from '../../../scripts/backup/write-hashed.ts'
+
+let directory: string
+let path: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'write-hashed-'))
+  path = join(directory, 'file')
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+const chunks = Array.from({ length: 300 }, (_, n) => Buffer.alloc(10_000, n))
+const whole = Buffer.concat(chunks)
+const sha256 = createHash('sha256').update(whole).digest('hex')
+
+describe('writeHashed', () => {
+  it('writes, hashes and passes on the same bytes, to a reader that is slower', async () => {
+    const also = new PassThrough({ highWaterMark: 1000 })
+    const read = buffer(also)
+    expect(await writeHashed(Readable.from(chunks), path, also)).toEqual({ bytes: whole.length, sha256 })
+    expect((await readFile(path)).equals(whole)).toBe(true)
+    expect((await read).equals(whole)).toBe(true)
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+  })
+
+  it('goes on when the reader goes away: its own end is told by whoever started it', async () => {
+    const also = new Writable({
+      highWaterMark: 10,
+      write: (_chunk, _encoding, done) => done(new Error('gone')),
+    })
+    also.on('error', () => undefined)
+    expect(await writeHashed(Readable.from(chunks), path, also)).toMatchObject({ sha256 })
+  })
+
+  it('notices a file that reads back otherwise', async () => {
+    async function* flipped() {
+      yield* chunks
+      const file = await open(path, 'r+')
+      await file.write(Buffer.from([99]), 0, 1, 1_000_000)
+      await file.close()
+    }
+    await expect(writeHashed(Readable.from(flipped()), path)).rejects.toThrow('reads back otherwise')
+  })
+
+  it('never writes into a file that is there', async () => {
+    await writeHashed(Readable.from(chunks), path)
+    await expect(writeHashed(Readable.from(chunks), path)).rejects.toThrow('EEXIST')
+  })
+})
