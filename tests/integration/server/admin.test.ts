@@ -292,7 +292,7 @@ test('rows of the outbox are shown, held, released, tried again and discarded', 
   await harness.db.sql`update outbox set state = 'ready' where id = ${id}`
   await admin('outbox', 'hold')
   expect(await state()).toBe('held')
-  await admin('outbox', 'release')
+  await admin('outbox', 'release', '--all')
   expect(await state()).toBe('ready')
   await admin('outbox', 'discard', id)
   expect(await state()).toBeUndefined()
