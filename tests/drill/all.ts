@@ -20,12 +20,14 @@ import {
   writeReport,
 } from './lib/report.ts'
 import { killChildren } from './lib/run.ts'
+import { makeVaultKeys, Vault, vaultSecrets } from './lib/vault.ts'
 import * as again from './scenarios/again.ts'
 import * as badInput from './scenarios/bad-input.ts'
 import * as bootstrap from './scenarios/bootstrap.ts'
 import * as cert from './scenarios/cert.ts'
 import * as conversation from './scenarios/conversation.ts'
 import * as interrupted from './scenarios/interrupted.ts'
+import * as offsite from './scenarios/offsite.ts'
 import * as outsideIn from './scenarios/outside-in.ts'
 import * as reboot from './scenarios/reboot.ts'
 import * as recover from './scenarios/recover.ts'
@@ -40,6 +42,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   reboot,
   'outside-in': outsideIn,
   cert,
+  offsite,
   recover,
   'wrong-key': wrongKey,
   'bad-input': badInput,
@@ -130,17 +133,20 @@ async function perform(
   const directory = (name: string): Promise<string> => mkdtemp(join(tmpdir(), `${TEMPORARY}${name}-`))
   const images = await timed('images', () => buildImages(engine))
   const authority = await createAuthority(await directory('authority'))
+  const vaultKeys = await makeVaultKeys(await directory('vault'))
   const material = await timed('keys, secrets, repository', async () =>
-    prepareMaterial(PROJECT, await directory('material')),
+    prepareMaterial(PROJECT, await directory('material'), vaultSecrets(vaultKeys)),
   )
   const app = await buildApp(engine, images, material.clone)
   const network = await createNetwork(images, authority, PROJECT)
+  const vault = new Vault(vaultKeys)
+  await vault.start(images)
   const stack = {
     app: await network.push(app, 'whatsapp-mcp'),
     postgres: await network.push(images['standin-postgres'], 'postgres'),
     nginx: await network.push(images['standin-nginx'], 'nginx'),
   }
-  const drill = new Drill({ engine, images, authority, network, material, stack })
+  const drill = new Drill({ engine, images, authority, network, vault, material, stack })
   const results: ScenarioResult[] = []
   for (const [name, scenario] of Object.entries(SCENARIOS)) {
     if (chosen.includes(name)) results.push(await runScenario(drill, name, scenario))

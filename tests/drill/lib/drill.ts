@@ -19,6 +19,7 @@ import { ACME, DOMAIN, type Network, STAND_IN } from './network.ts'
 import { say, timed } from './progress.ts'
 import type { Check } from './report.ts'
 import type { StandIn } from './stand-in.ts'
+import type { Vault } from './vault.ts'
 
 export const PROJECT = join(import.meta.dirname, '..', '..', '..')
 
@@ -28,6 +29,7 @@ export interface World {
   readonly images: Images
   readonly authority: Authority
   readonly network: Network
+  readonly vault: Vault
   readonly material: Material
   /** References by digest in the drill's registry. */
   readonly stack: { readonly app: string; readonly postgres: string; readonly nginx: string }

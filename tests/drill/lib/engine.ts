@@ -44,6 +44,7 @@ async function install(): Promise<void> {
     ['mmdebstrap', 'mmdebstrap'],
     ['openssl', 'openssl'],
     ['git', 'git'],
+    ['ssh-keygen', 'openssh-client'],
     // Ubuntu does not bring the keys Debian signs with.
     ['/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'],
   ] as const

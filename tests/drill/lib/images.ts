@@ -33,6 +33,7 @@ const IMAGES = {
   'standin-node-run': 'forky',
   'standin-nginx': 'forky',
   client: 'trixie',
+  vault: 'trixie',
   registry: 'trixie',
   pebble: 'trixie',
 } as const satisfies Record<string, Root>

@@ -35,8 +35,13 @@ async function newKey(node: string, clone: string, file: string): Promise<string
  * Makes the keys and the secrets file with the project's own tools, in a clone.
  * @param project the repository
  * @param directory private and new; everything is left in it
+ * @param further secrets of the machines around the host, by name
  */
-export async function prepareMaterial(project: string, directory: string): Promise<Material> {
+export async function prepareMaterial(
+  project: string,
+  directory: string,
+  further: Readonly<Record<string, string>>,
+): Promise<Material> {
   const clone = join(directory, 'clone')
   const git = (...argv: string[]) => run(['git', '-C', clone, ...argv])
   const identity = ['-c', 'user.name=Drill', '-c', 'user.email=drill@wa.drill.test']
@@ -55,7 +60,7 @@ export async function prepareMaterial(project: string, directory: string): Promi
   const [host, recovery] = await Promise.all([hostKey, recoveryKey].map(identityToRecipient))
   if (!host || !recovery) throw new Error('a key has no recipient')
   const init = ['init', '--host', host, '--recovery', recovery, '--stdin', '--root', clone]
-  const input = Object.entries(canaries)
+  const input = Object.entries({ ...canaries, ...further })
     .map(([name, value]) => `${name}=${value}\n`)
     .join('')
   await run([node, join(clone, 'scripts/secrets.ts'), ...init], { input })
