@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
@@ -52,6 +54,8 @@ export interface Remote extends AsyncDisposable {
 /** The slowest line that is waited for. */
 const BYTES_PER_SECOND = 100_000
 const LIST_SECONDS = 300
+/** Providers allow ten connections or fewer; more than four is no faster. */
+const FOUR = ['--transfers', '4', '--checkers', '4'] as const
 
 /** @returns seconds after which a transfer of so many bytes is given up */
 export function transferLimit(bytes: number): number {
@@ -78,7 +82,7 @@ export async function openRemote(settings: OffsiteSettings): Promise<Remote> {
     },
     async put(directory, from, bytes, onBytes) {
       // Without a look at the far side: whoever calls has listed it, and it refuses to overwrite.
-      const argv = ['copy', '--no-check-dest', '--transfers', '8', from, at(directory)]
+      const argv = ['copy', '--no-check-dest', ...FOUR, from, at(directory)]
       await rclone.run(argv, { seconds: transferLimit(bytes), onBytes })
     },
     async putStream(directory, file, source, onBytes) {
@@ -103,8 +107,9 @@ export async function openRemote(settings: OffsiteSettings): Promise<Remote> {
     async fetch(directory, files, into, onBytes) {
       const input = files.map(({ name }) => `${name}\n`).join('')
       const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-      const argv = ['copy', '--no-traverse', '--files-from-raw', '-', '--transfers', '8', at(directory), into]
+      const argv = ['copy', '--no-traverse', '--files-from-raw', '-', ...FOUR, at(directory), into]
       await rclone.run(argv, { seconds: transferLimit(bytes), input, onBytes })
+      await mustBeThere(files, into)
     },
     fetchStream(directory, file) {
       const { stdin, stdout, done, kill } = rclone.start(['cat', at(directory, file.name)], {
@@ -114,6 +119,14 @@ export async function openRemote(settings: OffsiteSettings): Promise<Remote> {
       return { stream: stdout, done, kill }
     },
     [Symbol.asyncDispose]: () => rclone[Symbol.asyncDispose](),
+  }
+}
+
+/** rclone passes over a name that the far side does not have. */
+async function mustBeThere(files: readonly RemoteFile[], directory: string): Promise<void> {
+  for (const { name } of files) {
+    const there = await stat(join(directory, name)).catch(() => undefined)
+    if (there === undefined) throw new Error(`The far side does not have ${name}, though it lists it.`)
   }
 }
 

@@ -42,6 +42,7 @@ const IMAGES = {
 const EXTRAS: Partial<Record<ImageName, readonly ('node' | 'npm')[]>> = {
   'standin-node-build': ['node', 'npm'],
   'standin-node-run': ['node'],
+  vault: ['node'],
 }
 const NPM = 'npm@11.19.1'
 

@@ -12,8 +12,8 @@ export const VAULT = 'vault.drill.test'
 const PLACE = '/srv/offsite/backups'
 const CONTAINER = `${NETWORK}-vault`
 
-/** Accounts of the far side, each with a key of its own. */
-const USERS = ['offsite'] as const
+/** The host's accounts on the far side, each with a key of its own. */
+const USERS = ['offsite', 'whatsapp-audit'] as const
 type User = (typeof USERS)[number]
 
 interface KeyPair {
@@ -43,8 +43,9 @@ export async function makeVaultKeys(directory: string): Promise<VaultKeys> {
     )
     return { privateKey: privateKey ?? '', publicKey: publicKey?.trim() ?? '' }
   }
-  const [host, offsite] = await Promise.all([make('host'), make('offsite')])
-  return { directory, host, users: { offsite } }
+  const [host, offsite, audit] = await Promise.all(['host', ...USERS].map(make))
+  if (!host || !offsite || !audit) throw new Error('a key is missing')
+  return { directory, host, users: { offsite, 'whatsapp-audit': audit } }
 }
 
 /** The secrets by which a host reaches the far side, by name. */
@@ -55,22 +56,26 @@ export function vaultSecrets({ host, users }: VaultKeys): Record<string, string>
       ...{ type: 'sftp', path: 'backups', host: VAULT, user: 'offsite', known_hosts },
       key_pem: users.offsite.privateKey,
     }),
+    audit_remote: JSON.stringify({
+      ...{ host: VAULT, port: 22, user: 'whatsapp-audit', known_hosts },
+      key: users['whatsapp-audit'].privateKey,
+    }),
   }
 }
 
 /** The machine the copies go to: Debian with OpenSSH, seen from its own root. */
 export class Vault {
-  readonly #keys: VaultKeys
+  readonly keys: VaultKeys
 
   constructor(keys: VaultKeys) {
-    this.#keys = keys
+    this.keys = keys
   }
 
   async start(images: Images): Promise<void> {
     await docker(['create', ...common('vault'), '--network-alias', VAULT, images.vault])
-    const { directory, host, users } = this.#keys
-    const wanted: Record<string, string> = { host: host.privateKey }
-    for (const user of USERS) wanted[`${user}.pub`] = `${users[user].publicKey}\n`
+    const { directory, host, users } = this.keys
+    // The account of the audit archive gets its key when that is set up.
+    const wanted = { host: host.privateKey, 'offsite.pub': `${users.offsite.publicKey}\n` }
     const keys = join(directory, 'vault')
     await mkdir(keys)
     for (const [name, text] of Object.entries(wanted)) {
