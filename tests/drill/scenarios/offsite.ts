@@ -12,6 +12,7 @@ const NODE = `${REPOSITORY}/node_modules/.bin/node`
 /** Big enough to have a middle on a fast machine. */
 const BIG_MB = 96
 const MEDIA = '/var/lib/whatsapp-mcp/media'
+const OFFSITE_SECRET = '/run/whatsapp-mcp/secrets/host/offsite_remote'
 const SETS = '/var/lib/whatsapp-mcp/backups/sets'
 
 const recordSchema = z.object({
@@ -62,6 +63,7 @@ export async function run(drill: Drill): Promise<void> {
   await killed(drill, host)
   await brokenOff(drill, host)
   await onlySealed(drill, host)
+  await keyNowhere(drill, host)
   await attackVault(drill, host)
 }
 
@@ -183,6 +185,19 @@ async function onlySealed(drill: Drill, host: Host): Promise<void> {
     opened.stderr,
   )
   await host.exec(['rm', '/run/drill-sealed'])
+}
+
+/** The key that opens the far side is where all secrets are, in memory, and in no other file. */
+async function keyNowhere(drill: Drill, host: Host): Promise<void> {
+  const line = drill.world.vault.keys.users.offsite.privateKey.split('\n')[2] ?? ''
+  const skip = ['proc', 'sys', 'docker', 'containerd'].map((name) => `--exclude-dir=${name}`)
+  const found = await host.exec(['grep', '-rlsF', ...skip, '-f', '-', '/'], {
+    input: `${line}\n`,
+    mayFail: true,
+    limit: 120,
+  })
+  const places = found.stdout.trim().split('\n')
+  drill.expect('the key to the far side is nowhere else', places.join() === OFFSITE_SECRET, places.join(' '))
 }
 
 /** Files as the server leaves them. */
