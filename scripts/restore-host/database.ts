@@ -11,7 +11,9 @@ import type { OpenIdentity } from '../offsite/seal.ts'
 import { migrateBeside, recordRestore } from '../restore/compose.ts'
 import { Damaged, dropDatabase, restoreDatabase } from '../restore/database.ts'
 import { holdPending } from '../restore/hold.ts'
+import { psql } from '../restore/psql.ts'
 import { isKept, keptName, listDatabases, swapDatabases } from '../restore/swap.ts'
+import type { StoredFile } from './media.ts'
 import type { Progress } from './phases.ts'
 import { megabytes } from './plan.ts'
 import { runProgram } from './program.ts'
@@ -46,8 +48,9 @@ export async function bringDump(
   remote: Remote,
   identity: OpenIdentity,
   progress: Progress,
+  directory: string = WORK,
 ): Promise<string> {
-  const target = join(WORK, DUMP)
+  const target = join(directory, DUMP)
   const expected = set.manifest.files.find(({ name }) => name === DUMP)
   const size = await stat(target).then(
     (found) => found.size,
@@ -102,6 +105,17 @@ export async function restoreSet(set: OffsiteSet, dump: string, progress: Progre
   })
   await recordRestore(set.name)
   return { rows: set.manifest.database.tables.reduce((sum, { rows }) => sum + rows, 0), ...pending }
+}
+
+/** The media files the restored database names. */
+export async function storedFiles(): Promise<StoredFile[]> {
+  const rows = await psql(
+    composePostgres('postgres'),
+    `select storage_path, size_bytes, encode(sha256, 'hex') from media_objects
+     where status = 'stored' and storage_path is not null order by storage_path`,
+    { seconds: 300 },
+  )
+  return rows.map(([place = '', bytes, sha256 = '']) => ({ place, bytes: Number(bytes), sha256 }))
 }
 
 /** What was swapped out was never in use: the empty database of the bootstrap. */

@@ -2,21 +2,29 @@ import { chmod, chown, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { CONSUMERS } from '../../secrets/schema.ts'
 import { MEDIA } from '../backup/layout.ts'
-import { composePostgres } from '../backup/postgres.ts'
 import { hashFile } from '../backup/write-hashed.ts'
 import { bring } from '../offsite/bring.ts'
 import { byName, type Held, mediaName, mediaPlace, whole } from '../offsite/names.ts'
 import type { Remote, RemoteFile } from '../offsite/remote.ts'
 import { type OpenIdentity, plainBytes, sealedBytes } from '../offsite/seal.ts'
-import { psql } from '../restore/psql.ts'
 import type { Progress } from './phases.ts'
 import { megabytes } from './plan.ts'
 import { runProgram } from './program.ts'
 
 /** On the same file system as the files; a name that begins with a dot is no media file. */
-const STAGING = join(MEDIA, '.recovery')
+const STAGING = '.recovery'
+const { app: APP } = CONSUMERS
 /** More on the far side than this much of what is needed is not worth bringing before it is known which. */
 const WORTHWHILE = 1.25
+
+/** A file as the database knows it. */
+export interface StoredFile {
+  /** relative to the media directory */
+  readonly place: string
+  readonly bytes: number
+  /** hex; '' where none was recorded */
+  readonly sha256: string
+}
 
 export interface MediaResult {
   readonly files: number
@@ -30,11 +38,14 @@ export class MediaRestore {
   readonly #remote: Remote
   readonly #identity: OpenIdentity
   readonly #held: Held
+  readonly #root: string
   /** SHA-256 by place, of what this run has opened */
   readonly #hashes = new Map<string, string>()
   readonly #problems = new Map<string, string>()
 
-  constructor(remote: Remote, identity: OpenIdentity, listing: readonly RemoteFile[]) {
+  /** @param root where the files belong */
+  constructor(remote: Remote, identity: OpenIdentity, listing: readonly RemoteFile[], root: string = MEDIA) {
+    this.#root = root
     this.#remote = remote
     this.#identity = identity
     this.#held = byName(listing)
@@ -52,11 +63,14 @@ export class MediaRestore {
   async bringAhead(expectedBytes: number, progress: Progress): Promise<void> {
     const files = this.#latest.filter(({ name }) => mediaPlace(name) !== undefined)
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-    if (bytes > expectedBytes * WORTHWHILE + 64e6) return
+    if (bytes > expectedBytes * WORTHWHILE + 64e6) {
+      progress('left until the database says which')
+      return
+    }
     const missing: RemoteFile[] = []
     for (const file of files) {
       const place = mediaPlace(file.name) ?? ''
-      if ((await sizeOf(place)) !== plainBytes(file.bytes)) missing.push(file)
+      if ((await this.#sizeOf(place)) !== plainBytes(file.bytes)) missing.push(file)
     }
     await this.#bring(missing, progress)
   }
@@ -65,8 +79,7 @@ export class MediaRestore {
    * Brings what is still missing, compares every file with what the database says of it, and removes what the database no
    * longer names.
    */
-  async complete(progress: Progress): Promise<MediaResult> {
-    const rows = await storedFiles()
+  async complete(rows: readonly StoredFile[], progress: Progress): Promise<MediaResult> {
     const wanted: RemoteFile[] = []
     for (const row of rows) {
       if (await this.#isRight(row)) continue
@@ -79,10 +92,13 @@ export class MediaRestore {
     for (const row of rows) {
       if (await this.#isRight(row)) continue
       missing.push({ place: row.place, problem: this.#problems.get(row.place) ?? 'its SHA-256 is another' })
+      // What is not the file that was stored is not served under its name.
+      await rm(join(this.#root, row.place), { force: true })
     }
     await this.#removeUnknown(new Set(rows.map(({ place }) => place)))
-    await rm(STAGING, { recursive: true, force: true })
-    await runProgram(['sync', '--file-system', MEDIA], { seconds: 300 })
+    await makeDirectory(this.#root)
+    await rm(join(this.#root, STAGING), { recursive: true, force: true })
+    await runProgram(['sync', '--file-system', this.#root], { seconds: 300 })
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0)
     progress(`${rows.length - missing.length} files, ${megabytes(bytes)}`)
     return { files: rows.length - missing.length, bytes, missing }
@@ -91,12 +107,13 @@ export class MediaRestore {
   async #bring(files: readonly RemoteFile[], progress: Progress): Promise<void> {
     if (files.length === 0) return
     const total = files.reduce((sum, file) => sum + file.bytes, 0)
-    await makeDirectory(MEDIA)
-    await rm(STAGING, { recursive: true, force: true })
-    await mkdir(STAGING, { mode: 0o700 })
+    const staging = join(this.#root, STAGING)
+    await makeDirectory(this.#root)
+    await rm(staging, { recursive: true, force: true })
+    await mkdir(staging, { mode: 0o700 })
     const { failed } = await bring(this.#remote, 'media', files, {
       identity: this.#identity,
-      staging: STAGING,
+      staging,
       accept: (file, path) => this.#accept(mediaPlace(file.name) ?? '', path),
       onBytes: (bytes) => progress(`${megabytes(bytes)} of ${megabytes(total)}`),
     })
@@ -105,17 +122,17 @@ export class MediaRestore {
 
   async #accept(place: string, path: string): Promise<void> {
     this.#hashes.set(place, await hashFile(path))
-    await chown(path, CONSUMERS.app.uid, CONSUMERS.app.gid)
+    await chown(path, APP.uid, APP.gid)
     await chmod(path, 0o640)
-    const target = join(MEDIA, place)
+    const target = join(this.#root, place)
     await makeDirectory(dirname(target))
     await rename(path, target)
   }
 
   async #isRight(row: StoredFile): Promise<boolean> {
-    if ((await sizeOf(row.place)) !== row.bytes) return false
+    if ((await this.#sizeOf(row.place)) !== row.bytes) return false
     if (row.sha256 === '') return true
-    const hash = this.#hashes.get(row.place) ?? (await hashFile(join(MEDIA, row.place)))
+    const hash = this.#hashes.get(row.place) ?? (await hashFile(join(this.#root, row.place)))
     this.#hashes.set(row.place, hash)
     return hash === row.sha256
   }
@@ -124,46 +141,27 @@ export class MediaRestore {
   async #removeUnknown(known: ReadonlySet<string>): Promise<void> {
     for (const { name } of this.#latest) {
       const place = mediaPlace(name)
-      if (place !== undefined && !known.has(place)) await rm(join(MEDIA, place), { force: true })
+      if (place !== undefined && !known.has(place)) await rm(join(this.#root, place), { force: true })
     }
   }
-}
 
-interface StoredFile {
-  readonly place: string
-  readonly bytes: number
-  /** hex; '' where none was recorded */
-  readonly sha256: string
-}
-
-async function storedFiles(): Promise<StoredFile[]> {
-  const rows = await psql(
-    composePostgres('postgres'),
-    `select storage_path, size_bytes, encode(sha256, 'hex') from media_objects
-     where status = 'stored' and storage_path is not null order by storage_path`,
-    { seconds: 300 },
-  )
-  return rows.map(([place = '', bytes, sha256 = '']) => ({ place, bytes: Number(bytes), sha256 }))
-}
-
-async function sizeOf(place: string): Promise<number | undefined> {
-  return stat(join(MEDIA, place)).then(
-    (found) => found.size,
-    () => undefined,
-  )
+  async #sizeOf(place: string): Promise<number | undefined> {
+    return stat(join(this.#root, place)).then(
+      (found) => found.size,
+      () => undefined,
+    )
+  }
 }
 
 /** Directories as the server makes them: its own. */
 async function makeDirectory(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true, mode: 0o750 })
-  const top = path === MEDIA || first === undefined ? undefined : first
-  if (path === MEDIA) await chown(MEDIA, CONSUMERS.app.uid, CONSUMERS.app.gid)
-  if (top === undefined) return
+  if (first === undefined) return
   // From the first one that was made down to the last.
-  let at = top
-  for (const part of ['', ...relative(top, path).split('/')]) {
+  let at = first
+  for (const part of ['', ...relative(first, path).split('/')]) {
     at = join(at, part)
-    await chown(at, CONSUMERS.app.uid, CONSUMERS.app.gid)
+    await chown(at, APP.uid, APP.gid)
     await chmod(at, 0o750)
   }
 }

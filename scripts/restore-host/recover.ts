@@ -4,7 +4,14 @@ import type { Remote, RemoteFile } from '../offsite/remote.ts'
 import type { OpenIdentity } from '../offsite/seal.ts'
 import { runBootstrap } from './bootstrap.ts'
 import type { Choice } from './choice.ts'
-import { bringDump, dropEmpty, type RestoredRows, restoreSet, startPostgres } from './database.ts'
+import {
+  bringDump,
+  dropEmpty,
+  type RestoredRows,
+  restoreSet,
+  startPostgres,
+  storedFiles,
+} from './database.ts'
 import { type HostFiles, placeHostFiles } from './host-files.ts'
 import { MediaRestore, type MediaResult } from './media.ts'
 import type { Phases } from './phases.ts'
@@ -46,7 +53,9 @@ export async function recover(o: Recovery): Promise<Recovered> {
   ])
   for (const part of [prepared, brought, restored]) if (part.status === 'rejected') throw part.reason
   if (restored.status === 'rejected') throw restored.reason
-  const checked = await phases.run('check media', (progress) => media.complete(progress))
+  const checked = await phases.run('check media', async (progress) =>
+    media.complete(await storedFiles(), progress),
+  )
   // From here on backups may be made: the bootstrap begins the first.
   await o.releaseDatabase()
   await phases.run('start and prove', () => runBootstrap(['--from', '40-stack'], host.key))
