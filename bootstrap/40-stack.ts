@@ -30,7 +30,10 @@ const step: Step = {
     jobUnits(context),
     unitFile('whatsapp-mcp.service', context),
     ...(context.start
-      ? [{ ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] }, timers(context)]
+      ? [
+          { ...stack(context), needs: ['images', 'unit whatsapp-mcp.service'] },
+          { ...timers(context), needs: ['stack'] },
+        ]
       : []),
   ],
   local: (context) => [
