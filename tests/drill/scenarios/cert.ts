@@ -161,7 +161,7 @@ async function expired(drill: Drill, host: Host): Promise<void> {
 }
 
 /** Puts a certificate where certbot keeps its own, as if it had grown old there. */
-async function takeExpired(host: Host, directory: string): Promise<void> {
+export async function takeExpired(host: Host, directory: string): Promise<void> {
   const [certificate, key] = await Promise.all(
     ['cert.pem', 'key.pem'].map((name) => readFile(join(directory, name), 'utf8')),
   )
