@@ -14,7 +14,7 @@ export interface End {
 }
 
 export interface Walk {
-  /** Whether the chain was seen from row 1 on. */
+  /** Whether the oldest segment begins with row 1. */
   readonly complete: boolean
   /** Each counted once, whatever segments hold it. */
   readonly rows: number
@@ -56,7 +56,6 @@ class Walker {
   readonly #restores = new Set<number>()
   readonly #heartbeats: number[] = []
   readonly #faults: string[] = []
-  #complete = false
   #rows = 0
   #reach = 0
 
@@ -90,7 +89,6 @@ class Walker {
     this.#continued.add(prev)
     if (id === 1) {
       if (prev !== GENESIS) throw new ChainFault(`${segment.name}: row 1 continues something`)
-      this.#complete = true
       return
     }
     const known = this.#known.get(id - 1)
@@ -126,7 +124,7 @@ class Walker {
 
   result(): Walk {
     return {
-      complete: this.#complete,
+      complete: this.#oldest?.first === 1,
       rows: this.#rows,
       tips: [...this.#ends.values()]
         .filter(({ hash }) => !this.#continued.has(hash))

@@ -79,7 +79,7 @@ async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string> {
  * order of the alphabet, and behind it every quote inside a value is escaped. So the last places that look like them
  * are them, and what is left without them is byte for byte what was hashed.
  */
-const MEMBERS = /^(.*),"hash":"([0-9a-f]{64})"(.*),"prev_hash":"([0-9a-f]{64})"(.*)$/
+const MEMBERS = /^(.*),"hash":"([0-9a-f]{64})"(.*),"prev_hash":"([0-9a-f]{64})"(.*)$/s
 
 function readRow(line: string, name: string, id: number): Row {
   const [, before, hash, between, prev, after] = MEMBERS.exec(line) ?? []

@@ -1,12 +1,13 @@
 /** Proves on a bare host what the project promises. `npm run drill -- --help` */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
 import { createAuthority } from './lib/authority.ts'
 import { Drill, PROJECT, type Scenario, Skipped } from './lib/drill.ts'
 import { type Engine, NUMBER, openEngine } from './lib/engine.ts'
+import { newestReport, verifyReport } from './lib/history.ts'
 import { buildApp, buildImages } from './lib/images.ts'
 import { prepareMaterial } from './lib/material.ts'
 import { createNetwork, removeAll } from './lib/network.ts'
@@ -20,6 +21,7 @@ import {
   writeReport,
 } from './lib/report.ts'
 import { killChildren } from './lib/run.ts'
+import { openSigningKey } from './lib/signature.ts'
 import { makeVaultKeys, Vault, vaultSecrets } from './lib/vault.ts'
 import * as again from './scenarios/again.ts'
 import * as badInput from './scenarios/bad-input.ts'
@@ -58,16 +60,29 @@ Boots bare Debian hosts in containers and proves the bootstrap on them. Needs ro
   --keep              leave hosts and network for a look; the next run removes them
   --json FILE         a second copy of report.json
   --strict            a missed bar fails the run; otherwise it is only shown, since a busy machine misses it too
+  --verify FILE       run nothing; check the signature of a report.json, and those of all reports before it
+    --signer KEY      public key that must have signed (default: the one the report names)
   --help              this text
 
-Report: tests/drill/report/. Exit codes: 0 all passed, 1 something failed, 2 wrong usage.`
+Report: tests/drill/report/, signed with the key in the file $DRILL_SIGNING_KEY, or one made there.
+Exit codes: 0 all passed, 1 something failed, 2 wrong usage.`
 
 const TEMPORARY = `whatsapp-mcp-drill-${NUMBER}-`
 
 let stopping = false
 
+interface Options {
+  only?: string
+  keep?: boolean
+  json?: string
+  strict?: boolean
+  verify?: string
+  signer?: string
+  help?: boolean
+}
+
 async function command(): Promise<number> {
-  let options: { only?: string; keep?: boolean; json?: string; strict?: boolean; help?: boolean }
+  let options: Options
   try {
     options = parseArgs({
       options: {
@@ -75,6 +90,8 @@ async function command(): Promise<number> {
         keep: { type: 'boolean' },
         json: { type: 'string' },
         strict: { type: 'boolean' },
+        verify: { type: 'string' },
+        signer: { type: 'string' },
         help: { type: 'boolean' },
       },
     }).values
@@ -88,6 +105,7 @@ async function command(): Promise<number> {
     process.stdout.write(`${USAGE}\n`)
     return 0
   }
+  if (options.verify !== undefined) return verify(options.verify, options.signer)
   const chosen = options.only?.split(',') ?? Object.keys(SCENARIOS)
   const engine = await openEngine()
   let cleaned = false
@@ -113,6 +131,15 @@ async function command(): Promise<number> {
   } finally {
     await cleanUp()
   }
+}
+
+async function verify(file: string, signer: string | undefined): Promise<number> {
+  const { faults, links, signer: fingerprint } = await verifyReport(resolve(file), signer)
+  for (const { started, ok, commit } of links)
+    process.stdout.write(`${started}  ${commit}  ${ok ? 'passed' : 'FAILED'}\n`)
+  for (const fault of faults) process.stdout.write(`FAULT ${fault}\n`)
+  if (faults.length === 0) process.stdout.write(`${links.length} reports, signed by ${fingerprint}\n`)
+  return faults.length === 0 ? 0 : 1
 }
 
 /** What an earlier drill left that could not clean up after itself. */
@@ -148,13 +175,18 @@ async function perform(
   }
   const drill = new Drill({ engine, images, authority, network, vault, material, stack })
   const results: ScenarioResult[] = []
+  const measuredBy: Record<string, string> = {}
   for (const [name, scenario] of Object.entries(SCENARIOS)) {
-    if (chosen.includes(name)) results.push(await runScenario(drill, name, scenario))
+    if (!chosen.includes(name)) continue
+    results.push(await runScenario(drill, name, scenario))
+    for (const figure of Object.keys(drill.measured)) measuredBy[figure] ??= name
   }
-  const bars = await compareBars(drill.measured)
+  const bars = await compareBars(drill.measured, measuredBy)
   const checks = results.flatMap((result) => result.checks)
   const counted = o.strict ? [...checks, ...bars] : checks
   const failed = counted.filter(({ ok }) => !ok).length
+  const place = join(import.meta.dirname, NUMBER === 0 ? 'report' : `report-${NUMBER}`)
+  const key = await openSigningKey(place)
   const report: DrillReport = {
     ok: failed === 0,
     started: started.toISOString(),
@@ -168,9 +200,10 @@ async function perform(
     floor: drill.floor,
     steps: drill.steps,
     phases: drill.phases,
+    previous: await newestReport(place),
+    key: key.publicKey,
   }
-  const place = join(import.meta.dirname, NUMBER === 0 ? 'report' : `report-${NUMBER}`)
-  await writeReport(report, place, o.copy)
+  await writeReport(report, place, { key, copy: o.copy })
   say(`report: ${join(place, 'report.md')}`)
   process.stdout.write(`${await readFile(join(place, 'report.md'), 'utf8')}\n`)
   process.stdout.write(`${counted.length - failed} passed, ${failed} failed\n`)
@@ -201,11 +234,16 @@ async function runScenario(drill: Drill, name: string, scenario: Scenario): Prom
 const barsSchema = z.record(z.string(), z.object({ title: z.string(), unit: z.string(), limit: z.number() }))
 
 /** The bars of every figure that was measured in this run. */
-async function compareBars(measured: Readonly<Record<string, number>>): Promise<readonly Bar[]> {
+async function compareBars(
+  measured: Readonly<Record<string, number>>,
+  measuredBy: Readonly<Record<string, string>>,
+): Promise<readonly Bar[]> {
   const bars = barsSchema.parse(JSON.parse(await readFile(join(import.meta.dirname, 'bars.json'), 'utf8')))
   return Object.entries(bars).flatMap(([name, bar]) => {
     const value = measured[name]
-    return value === undefined ? [] : [{ ...bar, value, ok: value <= bar.limit }]
+    return value === undefined
+      ? []
+      : [{ ...bar, scenario: measuredBy[name] ?? '', value, ok: value <= bar.limit }]
   })
 }
 

@@ -43,6 +43,7 @@ async function install(): Promise<void> {
     ['dockerd', 'docker.io'],
     ['mmdebstrap', 'mmdebstrap'],
     ['openssl', 'openssl'],
+    ['ssh-keygen', 'openssh-client'],
     ['git', 'git'],
     ['ssh-keygen', 'openssh-client'],
     // Ubuntu does not bring the keys Debian signs with.

@@ -1,7 +1,10 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { BootstrapReport } from './bootstrap.ts'
+import { keepReport } from './history.ts'
+import { markdown } from './report-page.ts'
+import { fingerprintOf, type SigningKey } from './signature.ts'
 
 export interface Check {
   readonly title: string
@@ -18,7 +21,10 @@ export interface ScenarioResult {
   readonly skipped?: string
 }
 
+/** A figure and its limit. */
 export interface Bar {
+  /** The scenario that measured it. */
+  readonly scenario: string
   readonly title: string
   readonly unit: string
   readonly limit: number
@@ -48,6 +54,10 @@ export interface DrillReport {
   readonly steps: BootstrapReport['steps']
   /** Of the recovery; they overlap. */
   readonly phases: Readonly<Record<string, { from: number; seconds: number }>>
+  /** SHA-256 of the file of the report before, in hexadecimal. */
+  readonly previous: string | null
+  /** Public key that belongs to the signature beside the file. */
+  readonly key: string
 }
 
 export const STAND_INS = [
@@ -66,64 +76,13 @@ export const machine = (engine: { version: string; cgroup: string }): DrillRepor
   cgroup: `v${engine.cgroup}`,
 })
 
-const mark = (ok: boolean): string => (ok ? '✓' : '✗')
-const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
-
-/** The report for people. */
-export function markdown(report: DrillReport): string {
-  const { machine } = report
-  const failures = report.scenarios.flatMap((scenario) =>
-    scenario.checks.filter(({ ok }) => !ok).map((check) => ({ scenario: scenario.name, ...check })),
-  )
-  return [
-    `# Drill of ${report.started.slice(0, 16).replace('T', ' ')} UTC: ${report.ok ? 'passed' : 'FAILED'}`,
-    '',
-    `Commit ${report.commit}${report.modified ? ' with uncommitted changes' : ''}, ${Math.round(report.seconds)} s in all. ` +
-      `${machine.processors} processors (${machine.model}), ${machine.memoryGiB} GiB, kernel ${machine.kernel}, ` +
-      `Docker ${machine.engine}, cgroup ${machine.cgroup}.`,
-    '',
-    ...[row('scenario', 'result', 'checks', 'seconds'), row('---', '---', '---:', '---:')],
-    ...report.scenarios.map((scenario) => {
-      const good = scenario.checks.filter(({ ok }) => ok).length
-      const all = scenario.checks.length
-      const result = scenario.skipped ? `skipped: ${scenario.skipped}` : mark(good === all)
-      return row(`${scenario.name}: ${scenario.title}`, result, `${good}/${all}`, scenario.seconds.toFixed(1))
-    }),
-    '',
-    ...[row('bar', 'value', 'limit', ''), row('---', '---:', '---:', '---')],
-    ...report.bars.map((bar) =>
-      row(bar.title, `${bar.value.toFixed(2)} ${bar.unit}`, `${bar.limit} ${bar.unit}`, mark(bar.ok)),
-    ),
-    '',
-    ...[row('step of the bootstrap', 'changed', 'seconds'), row('---', '---:', '---:')],
-    ...report.steps.map((step) => row(`${step.id} ${step.title}`, step.changed, step.seconds.toFixed(1))),
-    '',
-    ...[row('phase of the recovery', 'from', 'seconds'), row('---', '---:', '---:')],
-    ...Object.entries(report.phases).map(([name, { from, seconds }]) =>
-      row(name, from.toFixed(1), seconds.toFixed(1)),
-    ),
-    '',
-    ...[row('floor', 'seconds'), row('---', '---:')],
-    ...Object.entries(report.floor).map(([name, seconds]) => row(name, seconds.toFixed(1))),
-    '',
-    'Stand-ins, because no public image registry is reachable from the drill:',
-    '',
-    ...report.standIns.map(({ instead, from }) => `- ${instead}: ${from}`),
-    '',
-    ...(failures.length > 0 ? ['## What failed', ''] : []),
-    ...failures.flatMap(({ scenario, title, detail }) => [
-      `### ${scenario}: ${title}`,
-      '',
-      ...['```', detail ?? '', '```', ''],
-    ]),
-  ].join('\n')
-}
-
-/** Writes report.json and report.md, and a second copy of the JSON when asked for. */
-export async function writeReport(report: DrillReport, directory: string, copy?: string): Promise<void> {
-  await mkdir(directory, { recursive: true })
-  const json = `${JSON.stringify(report, null, 2)}\n`
-  await writeFile(join(directory, 'report.json'), json)
-  await writeFile(join(directory, 'report.md'), markdown(report))
-  if (copy) await writeFile(copy, json)
+/** Signs and writes report.json, keeps it in the history, and writes report.md; `copy` is for a second report.json. */
+export async function writeReport(
+  report: DrillReport,
+  directory: string,
+  o: { key: SigningKey; copy?: string | undefined },
+): Promise<void> {
+  const text = `${JSON.stringify(report, null, 2)}\n`
+  await keepReport(directory, { text, started: report.started, ...o })
+  await writeFile(join(directory, 'report.md'), markdown(report, await fingerprintOf(o.key.publicKey)))
 }
