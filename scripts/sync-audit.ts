@@ -59,9 +59,9 @@ function send(json: boolean): Promise<number> {
 async function ask(json: boolean): Promise<undefined> {
   await using connection = await openRemote()
   const answer = await verdict(new RemoteArchive(connection))
-  if (json) return printJson(answer)
   const minutes = Math.round((answer.age_seconds ?? 0) / 60)
-  tell(`whole: ${answer.rows} rows, newest heartbeat ${answer.newest}, ${minutes} minutes old`)
+  if (json) printJson(answer)
+  else tell(`whole: ${answer.rows} rows, newest heartbeat ${answer.newest}, ${minutes} minutes old`)
 }
 
 const openRemote = async () => openSsh(auditSettings(await requiredHostSecret('audit_remote')))

@@ -1,4 +1,5 @@
 /** Proves on a bare host what the project promises. `npm run drill -- --help` */
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -134,6 +135,10 @@ async function command(): Promise<number> {
 }
 
 async function verify(file: string, signer: string | undefined): Promise<number> {
+  if (!existsSync(file)) {
+    process.stderr.write(`There is no ${file}. Name a report.json.\n`)
+    return 2
+  }
   const { faults, links, signer: fingerprint } = await verifyReport(resolve(file), signer)
   for (const { started, ok, commit } of links)
     process.stdout.write(`${started}  ${commit}  ${ok ? 'passed' : 'FAILED'}\n`)
