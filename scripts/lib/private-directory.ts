@@ -19,13 +19,8 @@ export interface PrivateDirectory extends AsyncDisposable {
  * process when that is told to end; what a killed one left behind is removed on the way.
  * @throws Error when the place is on a disk
  */
-export async function openPrivateDirectory(base: string = defaultBase()): Promise<PrivateDirectory> {
-  const { type } = await statfs(base)
-  if (!IN_MEMORY.includes(type)) {
-    throw new Error(
-      `${base} is on a disk, and keys must not be. Set RUNTIME_DIRECTORY to a directory on tmpfs.`,
-    )
-  }
+export async function openPrivateDirectory(given?: string): Promise<PrivateDirectory> {
+  const base = await inMemory(given === undefined ? usualPlaces() : [given])
   await removeAbandoned(base)
   const path = await mkdtemp(join(base, `${PREFIX}${process.pid}.`))
   const stopped = (signal: NodeJS.Signals): void => {
@@ -40,11 +35,18 @@ export async function openPrivateDirectory(base: string = defaultBase()): Promis
   return { path, remove, [Symbol.asyncDispose]: remove }
 }
 
-/** systemd names the service's own directory; otherwise root's /run, or what every user may write. */
-function defaultBase(): string {
+/** systemd names the service's own directory; otherwise root's /run, and what every user may write. */
+function usualPlaces(): string[] {
   const given = process.env.RUNTIME_DIRECTORY?.split(':')[0]
-  if (given) return given
-  return process.getuid?.() === 0 ? '/run' : '/dev/shm'
+  if (given) return [given]
+  return process.getuid?.() === 0 ? ['/run', '/dev/shm'] : ['/dev/shm']
+}
+
+async function inMemory(places: readonly string[]): Promise<string> {
+  for (const place of places) if (IN_MEMORY.includes((await statfs(place)).type)) return place
+  throw new Error(
+    `${places.join(' and ')}: on a disk, where keys must not be. Set RUNTIME_DIRECTORY to a directory on tmpfs.`,
+  )
 }
 
 async function removeAbandoned(base: string): Promise<void> {

@@ -93,7 +93,7 @@ export async function bringOne(
   const handle = await open(target, 'wx', 0o600)
   try {
     await Promise.all([
-      pipeline(opened.stream, count, handle.createWriteStream({ autoClose: false, flush: true })),
+      pipeline(opened.stream, count, handle.createWriteStream({ flush: true })),
       opened.done,
       sealed.done,
     ])

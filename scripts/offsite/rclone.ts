@@ -145,7 +145,7 @@ function startRclone(
     child.on('close', (code, signal) => {
       if (code === 0) return resolve()
       if (signal) return reject(new Ended(`rclone ${argv[0]} was ended; its limit is ${o.seconds} s`))
-      const why = problems.slice(0, 3).join('; ') || `exit code ${code}`
+      const why = problems.slice(0, 3).join('; ').replace(/\s+/g, ' ') || `exit code ${code}`
       reject(new Error(`rclone ${argv[0]}: ${o.clean(why)}`))
     })
   })

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs'
-import { chmod, rename, rm, stat } from 'node:fs/promises'
+import { rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Secret } from '../../secrets/secret.ts'
@@ -87,9 +87,10 @@ export async function unseal(source: string, target: string, identity: OpenIdent
   const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`)
   const { size } = await stat(source)
   try {
+    // age makes none for nothing, and would give it rights for all.
+    await writeFile(temporary, '', { mode: 0o600 })
     const argv = ['-d', '-i', '/dev/fd/3', '-o', temporary, '--', source]
     await age(argv, { seconds: limitFor(size), identity: identity.fd }).done
-    await chmod(temporary, 0o600)
     await rename(temporary, target)
   } catch (error) {
     await rm(temporary, { force: true })

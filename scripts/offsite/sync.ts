@@ -72,7 +72,8 @@ export async function syncOffsite(o: SyncOptions): Promise<SyncResult> {
   const newest = after.sets.there[0] ?? null
   return {
     newest_set: newest,
-    newest_set_age_seconds: newest && Math.round((Date.now() - dateOf(newest).getTime()) / 1000),
+    newest_set_age_seconds:
+      newest === null ? null : Math.round((Date.now() - dateOf(newest).getTime()) / 1000),
     sets: after.sets.there.length,
     sets_sent: before.sets.missing.length,
     media: after.media.there,
@@ -84,8 +85,8 @@ export async function syncOffsite(o: SyncOptions): Promise<SyncResult> {
 
 /** What is here and not there, by one listing of each directory. */
 async function survey(o: SyncOptions) {
-  const heldSets = byName(await o.remote.list('sets'))
-  const heldMedia = byName(await o.remote.list('media'))
+  const listings = await Promise.all([o.remote.list('sets'), o.remote.list('media')])
+  const [heldSets, heldMedia] = [byName(listings[0]), byName(listings[1])]
   const snapshot = (await listSets(o.snapshots))[0]
   return {
     heldSets,

@@ -99,7 +99,8 @@ describe.skipIf(missing)('a run that is killed', () => {
     // The scan saw what it is about.
     expect([...seen].some((program) => program.endsWith('rclone'))).toBe(true)
     expect(seen.has('age')).toBe(true)
-    for (const name of await readdir('/run')) expect(name).not.toContain(`private.${run.pid}.`)
+    for (const place of ['/run', '/dev/shm'])
+      for (const name of await readdir(place)) expect(name).not.toContain(`private.${run.pid}.`)
   })
 })
 
