@@ -174,7 +174,7 @@ async function withKey(
     media: done.media,
     certificate_ends: plan.certificate_ends,
     dns: plan.dns,
-    next: nextSteps({ ...done, dns: plan.dns, auditGoesOffsite: opened.auditGoesOffsite }),
+    next: nextSteps({ ...done, dns: plan.dns }),
   }
   await keepReport(report, started)
   tell(`\n${formatReport(report, phases.seconds)}`)

@@ -13,8 +13,6 @@ export interface Opened {
   readonly identity: Secret
   readonly signingKey: Secret
   readonly remote: OffsiteSettings
-  /** Whether audit segments are pushed to another machine. */
-  readonly auditGoesOffsite: boolean
 }
 
 /**
@@ -35,8 +33,7 @@ export async function openWithRecoveryKey(
       next: 'check out the newest commit of the repository: the secrets file in it says where backups go',
     })
   }
-  const auditGoesOffsite = values.has('audit_remote')
-  return { identity, signingKey, remote: settingsIn(remote), auditGoesOffsite }
+  return { identity, signingKey, remote: settingsIn(remote) }
 }
 
 function settingsIn(secret: Secret): OffsiteSettings {

@@ -28,10 +28,8 @@ export interface Report {
   readonly next: readonly string[]
 }
 
-/** @param auditGoesOffsite whether audit segments are pushed to another machine */
-export function nextSteps(
-  o: Pick<Report, 'dns' | 'database' | 'media'> & { auditGoesOffsite: boolean },
-): string[] {
+/** What is left to a person once the stack is proved. */
+export function nextSteps(o: Pick<Report, 'dns' | 'database' | 'media'>): string[] {
   const { dns, database, media } = o
   const right = dns.now.length === 1 && dns.now[0] === dns.change_to
   const behind = dns.behind_translation ? ' (a private address: use the public one that leads to it)' : ''
@@ -56,9 +54,6 @@ export function nextSteps(
       : []),
     ...(media.missing.length > 0
       ? [`${media.missing.length} media files did not come back: see them above`]
-      : []),
-    ...(o.auditGoesOffsite
-      ? ['begin a new line in the audit archive: npx zx scripts/sync-audit.ts --restored']
       : []),
   ]
 }

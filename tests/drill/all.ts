@@ -34,6 +34,7 @@ import * as offsite from './scenarios/offsite.ts'
 import * as outsideIn from './scenarios/outside-in.ts'
 import * as reboot from './scenarios/reboot.ts'
 import * as recover from './scenarios/recover.ts'
+import * as recoverInterrupted from './scenarios/recover-interrupted.ts'
 import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
 
@@ -47,6 +48,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   cert,
   offsite,
   recover,
+  'recover-interrupted': recoverInterrupted,
   'wrong-key': wrongKey,
   'bad-input': badInput,
   upgrade,

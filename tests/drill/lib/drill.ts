@@ -60,6 +60,8 @@ export class Drill {
   readonly floor: Record<string, number> = {}
   /** Steps of the undisturbed bootstrap. */
   steps: BootstrapReport['steps'] = []
+  /** What the host held that was lost, for who brings it back once more. */
+  lost: { readonly set: string; readonly contents: readonly string[] } | undefined
   /** Phases of the recovery: they overlap, so each has its begin, in seconds. */
   readonly phases: Record<string, { from: number; seconds: number }> = {}
   /** Once there is one, every smoke test converses with its customer. */

@@ -45,6 +45,7 @@ export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
   drill.standIn ??= await startStandIn(drill, host)
   const lost = await prepare(drill, host, drill.standIn)
+  drill.lost = { set: lost.manifest.name, contents: lost.contents }
   await drill.lose()
   say('    the host is gone, with its disks')
 
@@ -56,7 +57,7 @@ export async function run(drill: Drill): Promise<void> {
   await nothingWasSent(drill, fresh, drill.standIn)
   await refusesAgain(drill, fresh)
   await fresh.takeName()
-  await useIt(drill, fresh, lost)
+  await useIt(drill, lost)
   await smoke(drill, fresh)
   await releaseOne(drill, fresh, drill.standIn)
   await searchCanaries(drill, fresh, { token: lost.token, bootstrapOutput: shown })
@@ -241,8 +242,7 @@ async function refusesAgain(drill: Drill, host: Host): Promise<void> {
   )
 }
 
-async function useIt(drill: Drill, host: Host, lost: Lost): Promise<void> {
-  void host
+async function useIt(drill: Drill, lost: Lost): Promise<void> {
   const trust = ['env', 'NODE_EXTRA_CA_CERTS=/root/acme-root.pem', '/project/node_modules/.bin/node']
   const input = {
     url: `https://${DOMAIN}/mcp`,

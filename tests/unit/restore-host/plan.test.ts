@@ -57,7 +57,7 @@ describe('what is left to do', () => {
   const media = { files: 1, bytes: 1, missing: [] }
 
   it('begins with the old host, and names the record: what it says now, and what it must say', () => {
-    const steps = nextSteps({ dns, database, media, auditGoesOffsite: false })
+    const steps = nextSteps({ dns, database, media })
     expect(steps[0]).toMatch(/^stop the old host/)
     expect(steps[1]).toContain('wa.example.org A 203.0.113.7 → 198.51.100.9')
     expect(steps).toHaveLength(3)
@@ -68,22 +68,19 @@ describe('what is left to do', () => {
       dns: { ...dns, now: ['198.51.100.9'] },
       database,
       media,
-      auditGoesOffsite: false,
     })
     expect(steps.join('\n')).not.toContain('DNS')
   })
 
-  it('says how to let go what is held, what is unknown, what is missing, and how the audit archive goes on', () => {
+  it('says how to let go what is held, what is unknown and what is missing', () => {
     const steps = nextSteps({
       dns: { ...dns, now: [], behind_translation: true },
       database: { rows: 5, held: 2, unknown: 1 },
       media: { ...media, missing: [{ place: 'a', problem: 'gone' }] },
-      auditGoesOffsite: true,
     }).join('\n')
     expect(steps).toContain('no record → 198.51.100.9 (a private address')
     expect(steps).toContain('wa outbox release ID')
     expect(steps).toContain('1 messages were being sent')
     expect(steps).toContain('1 media files did not come back')
-    expect(steps).toContain('sync-audit.ts --restored')
   })
 })
