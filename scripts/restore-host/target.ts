@@ -4,16 +4,15 @@ import { MEDIA, SETS } from '../backup/layout.ts'
 
 const AGE_KEY = '/etc/whatsapp-mcp/age.key'
 const LINEAGES = '/etc/letsencrypt/live'
-const ask = $({ quiet: true, nothrow: true, timeout: '20s', input: '' })
 
 /** @returns what on this host a recovery would overwrite, in words; `[]` for a bare one */
 export async function whatIsHere(): Promise<string[]> {
   const found = await Promise.all([
-    ask`systemctl is-active --quiet whatsapp-mcp.service`.then(({ exitCode }) =>
-      exitCode === 0 ? 'the stack runs (whatsapp-mcp.service)' : undefined,
+    says(['systemctl', 'is-active', 'whatsapp-mcp.service']).then((it) =>
+      it === 'active' || it === 'activating' ? 'the stack runs (whatsapp-mcp.service)' : undefined,
     ),
-    ask`docker volume ls --quiet --filter name=^whatsapp-mcp_pgdata$`.then(({ exitCode, stdout }) =>
-      exitCode === 0 && stdout.trim() !== '' ? 'there is a database (volume whatsapp-mcp_pgdata)' : undefined,
+    says(['docker', 'volume', 'ls', '--quiet', '--filter', 'name=^whatsapp-mcp_pgdata$']).then((it) =>
+      it === '' ? undefined : 'there is a database (volume whatsapp-mcp_pgdata)',
     ),
     stat(AGE_KEY).then(
       () => `there is a host key (${AGE_KEY})`,
@@ -24,6 +23,12 @@ export async function whatIsHere(): Promise<string[]> {
     holdsSomething(LINEAGES).then((it) => (it ? `there are certificates (${LINEAGES})` : undefined)),
   ])
   return found.filter((it) => it !== undefined)
+}
+
+/** What a program prints; '' for one that is not there, as on a bare host. */
+async function says(argv: readonly string[]): Promise<string> {
+  const result = await $({ quiet: true, nothrow: true, timeout: '20s', input: '' })`${argv}`
+  return result.stdout.trim()
 }
 
 /** certbot's own README does not count, and neither does what begins with a dot. */
