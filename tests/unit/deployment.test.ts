@@ -180,16 +180,21 @@ describe.each(unitNames)('%s', (name) => {
     const loud = /^OnFailure=whatsapp-mcp-notify@%n\.service$/m.test(unit)
     expect(loud).toBe(!name.endsWith('.timer') && !name.includes('@'))
   })
+})
 
-  it.runIf(isJob(name) && name.endsWith('.service'))('has an end, and leaves the server its share', () => {
-    expect(unit).toMatch(/^TimeoutStartSec=\d+(min|h)$/m)
-    expect(unit).toMatch(/^Nice=10\nIOSchedulingClass=idle$/m)
-    expect(unit).not.toMatch(/^PrivateNetwork=/m)
-  })
+const jobs = unitNames.filter((name) => isJob(name) && name.endsWith('.service'))
 
-  it.runIf(name.endsWith('.timer'))('makes up for what fell due while the host was off', () => {
-    expect(unit).toMatch(/^OnCalendar=.+$/m)
-    expect(unit).toMatch(/^Persistent=yes$/m)
-    expect(unit).toMatch(/^RandomizedDelaySec=/m)
-  })
+it.each(jobs)('%s has an end, and leaves the server its share', (name) => {
+  const unit = read(`systemd/${name}`)
+  expect(unit).toMatch(/^TimeoutStartSec=\d+(min|h)$/m)
+  expect(unit).toMatch(/^Nice=10\nIOSchedulingClass=idle$/m)
+  // The lock of the jobs, an abstract socket, is one per network namespace.
+  expect(unit).not.toMatch(/^PrivateNetwork=/m)
+})
+
+it.each(jobs)('%s has a timer that makes up for what fell due while the host was off', (name) => {
+  const timer = read(`systemd/${name.replace('.service', '.timer')}`)
+  expect(timer).toMatch(/^OnCalendar=.+$/m)
+  expect(timer).toMatch(/^Persistent=yes$/m)
+  expect(timer).toMatch(/^RandomizedDelaySec=/m)
 })

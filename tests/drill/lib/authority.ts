@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from './run.ts'
 
@@ -51,16 +51,16 @@ export async function createAuthority(directory: string): Promise<Authority> {
   return {
     certificate: await readFile(at('ca.pem'), 'utf8'),
     async issue(name, days = 2) {
-      const own = at(name)
-      await mkdir(own)
+      const own = await mkdtemp(at(`${name}-`))
+      await chmod(own, 0o755)
       const file = (ending: string): string => join(own, ending)
-      await writeFile(at(`${name}.ext`), `subjectAltName=DNS:${name}\nextendedKeyUsage=serverAuth\n`)
+      await writeFile(file('extensions'), `subjectAltName=DNS:${name}\nextendedKeyUsage=serverAuth\n`)
       await run(
         ['openssl', 'req', ...key, '-subj', `/CN=${name}`].concat([
           '-keyout',
           file('key.pem'),
           '-out',
-          at(`${name}.csr`),
+          file('request.csr'),
         ]),
       )
       await run(
@@ -69,14 +69,14 @@ export async function createAuthority(directory: string): Promise<Authority> {
           'x509',
           '-req',
           '-in',
-          at(`${name}.csr`),
+          file('request.csr'),
           '-CA',
           at('ca.pem'),
           '-CAkey',
           at('ca.key'),
         ].concat(
           ['-set_serial', `0x${randomBytes(12).toString('hex')}`, '-days', String(days)],
-          ['-extfile', at(`${name}.ext`), '-out', file('cert.pem')],
+          ['-extfile', file('extensions'), '-out', file('cert.pem')],
         ),
       )
       // The servers in the containers need not run as root to read it; it is worthless outside the drill.
