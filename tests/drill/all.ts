@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
+import { ALERT_SECRETS, startAlerts } from './lib/alerts.ts'
 import { createAuthority } from './lib/authority.ts'
 import { Drill, PROJECT, type Scenario, Skipped } from './lib/drill.ts'
 import { type Engine, NUMBER, openEngine } from './lib/engine.ts'
@@ -169,10 +170,11 @@ async function perform(
   const authority = await createAuthority(await directory('authority'))
   const vaultKeys = await makeVaultKeys(await directory('vault'))
   const material = await timed('keys, secrets, repository', async () =>
-    prepareMaterial(PROJECT, await directory('material'), vaultSecrets(vaultKeys)),
+    prepareMaterial(PROJECT, await directory('material'), { ...vaultSecrets(vaultKeys), ...ALERT_SECRETS }),
   )
   const app = await buildApp(engine, images, material.clone)
   const network = await createNetwork(images, authority, PROJECT)
+  await startAlerts(network)
   const vault = new Vault(vaultKeys)
   await vault.start(images)
   const stack = {
