@@ -115,7 +115,7 @@ export async function readRecord(name: JobName, directory = JOBS): Promise<JobRe
 }
 
 async function attempt(job: Job): Promise<{ result?: Readonly<Record<string, unknown>>; error?: unknown }> {
-  let line = job.name
+  let line: string = job.name
   let since = Date.now()
   const heartbeat = setInterval(() => {
     if (Date.now() - since >= HEARTBEAT_MS) tell(`  … ${line}, ${Math.round((Date.now() - since) / 1000)} s`)

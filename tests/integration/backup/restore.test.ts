@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { appendFile, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type BackupSet, DUMP, HOST_FILES } from '../../../scripts/backup/layout.ts'
@@ -20,30 +21,29 @@ import {
 } from '../../../scripts/restore/swap.ts'
 import { Secret } from '../../../secrets/secret.ts'
 import type { Database } from '../../../server/db/pool.ts'
-import { addSample, KEY, makeSample, setsDirectory } from './sample.ts'
-import { postgresImage, type StandIn, startStandIn } from './standin.ts'
+import { KEY } from './request.ts'
+import { addSample, makeSample } from './sample.ts'
+import { MISSING, type StandIn, startStandIn } from './stand-in.ts'
 
-const image = await postgresImage()
-
-describe.skipIf(image === undefined)('a restore', () => {
+describe.skipIf(MISSING)(`a restore${MISSING && ` (${MISSING})`}`, () => {
   let standIn: StandIn
   let directory: string
   let set: BackupSet
   /** The dump as it was made. */
   let intact: Buffer
   const dumpOf = ({ directory: at }: BackupSet) => join(at, DUMP)
-  const names = async () => (await listDatabases(standIn.tools)).map(({ name }) => name)
+  const names = async () => (await listDatabases(standIn.tools('postgres'))).map(({ name }) => name)
 
   beforeAll(async () => {
-    standIn = await startStandIn(image ?? '')
+    standIn = await startStandIn()
     await addSample(standIn.sql)
-    directory = await setsDirectory()
+    directory = await mkdtemp(join(tmpdir(), 'restore-sets-'))
     set = await makeSample(standIn, directory, new Date('2026-11-21T07:00:00Z'))
     intact = await readFile(dumpOf(set))
   }, 120_000)
   beforeEach(async () => {
     await writeFile(dumpOf(set), intact)
-    for (const name of await names()) if (name !== LIVE) await dropDatabase(standIn.tools, name)
+    for (const name of await names()) if (name !== LIVE) await dropDatabase(standIn.tools('postgres'), name)
   })
   afterAll(async () => {
     await standIn?.remove()
@@ -51,7 +51,7 @@ describe.skipIf(image === undefined)('a restore', () => {
   })
 
   const restore = (manifest: Manifest = set.manifest) =>
-    restoreDatabase({ tools: standIn.tools, dump: dumpOf(set), manifest })
+    restoreDatabase({ tools: standIn.tools('postgres'), dump: dumpOf(set), manifest })
   /** What must have gone wrong, and that nothing is left of the attempt. */
   const fails = async (work: Promise<unknown>, kind: typeof Damaged | typeof Refused, message: string) => {
     const error = await work.then(
@@ -64,13 +64,8 @@ describe.skipIf(image === undefined)('a restore', () => {
     expect(await leftovers()).toBe('')
   }
   const leftovers = async () => {
-    const ls = spawn('docker', ['exec', standIn.container, 'sh', '-c', 'ls -A /var/lib/postgresql'])
-    let text = ''
-    ls.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-    })
-    await new Promise((resolve) => ls.on('close', resolve))
-    return text
+    const names = await standIn.exec('ls', '-A', '/var/lib/postgresql')
+    return names
       .split('\n')
       .filter((name) => name.startsWith('.restore'))
       .join()
@@ -106,11 +101,11 @@ describe.skipIf(image === undefined)('a restore', () => {
 
   test('never goes into the live database', async () => {
     const work = restoreDatabase({
-      ...{ tools: standIn.tools, dump: dumpOf(set), manifest: set.manifest },
+      ...{ tools: standIn.tools('postgres'), dump: dumpOf(set), manifest: set.manifest },
       into: LIVE,
     })
     await expect(work).rejects.toThrow('never into it')
-    await expect(dropDatabase(standIn.tools, LIVE)).rejects.toThrow('never dropped')
+    await expect(dropDatabase(standIn.tools('postgres'), LIVE)).rejects.toThrow('never dropped')
   })
 
   test.each([0, 1, 5, 100, 1_000, 10_000, 0.5, 0.9, 0.999])('a dump cut to %d is refused', async (part) => {
@@ -118,7 +113,7 @@ describe.skipIf(image === undefined)('a restore', () => {
     await truncate(dumpOf(set), length)
     await fails(restore(), Damaged, `has ${length} bytes instead of ${intact.length}`)
     // Whoever made a manifest for it finds out as well.
-    await fails(readToEnd(standIn.tools, dumpOf(set)), Damaged, 'cannot be read to its end')
+    await fails(readToEnd(standIn.tools('postgres'), dumpOf(set)), Damaged, 'cannot be read to its end')
   })
 
   test('one bit, anywhere, is noticed', async () => {
@@ -148,13 +143,17 @@ describe.skipIf(image === undefined)('a restore', () => {
     const manifest = { ...set.manifest, database: { ...set.manifest.database, tables } }
     const { differences } = await restore(manifest)
     expect(differences).toEqual(['messages has 204 rows instead of 205.'])
-    await dropDatabase(standIn.tools, BESIDE)
-    const proof = proveRestore({ tools: standIn.tools, set: { ...set, manifest }, progress: () => {} })
+    await dropDatabase(standIn.tools('postgres'), BESIDE)
+    const proof = proveRestore({
+      tools: standIn.tools('postgres'),
+      set: { ...set, manifest },
+      progress: () => {},
+    })
     await fails(proof, Damaged, 'is not what was backed up')
   })
 
   test('a proof restores, compares and leaves nothing', async () => {
-    const proof = await proveRestore({ tools: standIn.tools, set, progress: () => {} })
+    const proof = await proveRestore({ tools: standIn.tools('postgres'), set, progress: () => {} })
     expect(proof).toMatchObject({ set: set.name, bytes: intact.length })
     expect(proof.rows).toBeGreaterThan(200)
     expect(await names()).toEqual([LIVE])
@@ -178,7 +177,7 @@ describe.skipIf(image === undefined)('a restore', () => {
   test('a dump without a line in the manifest, or too large for the disk, is refused', async () => {
     const files = set.manifest.files.filter(({ name }) => name !== DUMP)
     await fails(restore({ ...set.manifest, files }), Damaged, 'holds no database.dump')
-    const small = await startStandIn(image ?? '', { data: '96m' })
+    const small = await startStandIn({ room: '96m' })
     try {
       const huge = join(directory, 'huge')
       await writeFile(huge, '')
@@ -188,7 +187,9 @@ describe.skipIf(image === undefined)('a restore', () => {
         ...set.manifest,
         files: [{ name: DUMP, bytes: 20_000_000, sha256: await hashFile(huge) }],
       }
-      await expect(restoreDatabase({ tools: small.tools, dump: huge, manifest })).rejects.toThrow(Refused)
+      await expect(restoreDatabase({ tools: small.tools('postgres'), dump: huge, manifest })).rejects.toThrow(
+        Refused,
+      )
     } finally {
       await small.remove()
     }
@@ -201,7 +202,11 @@ describe.skipIf(image === undefined)('a restore', () => {
         const { restoreDatabase } = await import('${new URL('../../../scripts/restore/database.ts', import.meta.url)}')
         await restoreDatabase(JSON.parse(process.argv[1]))
         console.log('done')`
-      const o = JSON.stringify({ tools: standIn.tools, dump: dumpOf(set), manifest: set.manifest })
+      const o = JSON.stringify({
+        tools: standIn.tools('postgres'),
+        dump: dumpOf(set),
+        manifest: set.manifest,
+      })
       const child = spawn(process.execPath, ['--input-type=module', '--eval', script, '--', o], {
         stdio: 'ignore',
       })
@@ -216,15 +221,15 @@ describe.skipIf(image === undefined)('a restore', () => {
 
   describe('the exchange', () => {
     const exchange = (keep = keptName('20261121T080000Z')) =>
-      swapDatabases({ tools: standIn.tools, fresh: BESIDE, keep, note: 'restored' })
+      swapDatabases({ tools: standIn.tools('postgres'), fresh: BESIDE, keep, note: 'restored' })
     const mark = (database: string, text: string) =>
       inside(database, (sql) => sql`update clients set display_name = ${text}`)
     const marked = async (database: string) =>
       (await inside(database, (sql) => sql<{ it: string }[]>`select display_name as it from clients`))[0]?.it
 
     beforeEach(async () => {
-      // It would be disconnected.
       await restore()
+      await standIn.migrate(BESIDE)
       await mark(BESIDE, 'restored')
       await mark(LIVE, 'lived')
     })
@@ -233,7 +238,7 @@ describe.skipIf(image === undefined)('a restore', () => {
       const user = standIn.open(LIVE)
       await user`select 1`
       await exchange()
-      const [live, kept] = await listDatabases(standIn.tools)
+      const [live, kept] = await listDatabases(standIn.tools('postgres'))
       expect(live).toMatchObject({ name: LIVE, note: 'restored' })
       expect(kept).toMatchObject({ name: 'wa_mcp_before_20261121T080000Z', note: '' })
       expect(isKept(kept?.name ?? '')).toBe(true)
@@ -247,7 +252,7 @@ describe.skipIf(image === undefined)('a restore', () => {
       await expect(exchange(keptName('taken'))).rejects.toThrow()
       expect(await marked(LIVE)).toBe('lived')
       expect(await marked(BESIDE)).toBe('restored')
-      await dropDatabase(standIn.tools, BESIDE)
+      await dropDatabase(standIn.tools('postgres'), BESIDE)
       await expect(exchange()).rejects.toThrow()
       expect(await marked(LIVE)).toBe('lived')
     })
@@ -255,10 +260,10 @@ describe.skipIf(image === undefined)('a restore', () => {
 
   test('what was pending is held in the restored database, and only there', async () => {
     await restore()
-    const tools = { ...standIn.tools, database: BESIDE }
+    const tools = { ...standIn.tools('postgres'), database: BESIDE }
     expect(await holdPending(tools)).toEqual({ held: 3, unknown: 1 })
     expect(await countHeld(tools)).toEqual({ held: 3, unknown: 1 })
-    expect(await countHeld(standIn.tools)).toEqual({ held: 0, unknown: 0 })
+    expect(await countHeld(standIn.tools('postgres'))).toEqual({ held: 0, unknown: 0 })
     const states = (sql: Database) =>
       sql`select state, count(*)::int as n from outbox group by state order by state`
     expect(await inside(BESIDE, states)).toEqual([
@@ -269,7 +274,7 @@ describe.skipIf(image === undefined)('a restore', () => {
 
   describe('the plan', () => {
     const plan = (o: { name?: string; key?: Secret; without?: string[] } = {}) =>
-      planRestore({ tools: standIn.tools, directory, key: KEY, jobs: directory, ...o })
+      planRestore({ tools: standIn.tools('postgres'), directory, key: KEY, jobs: directory, ...o })
 
     test('says what would be done and changes nothing', async () => {
       const { plan: found } = await plan()
@@ -285,7 +290,7 @@ describe.skipIf(image === undefined)('a restore', () => {
         expect((await plan()).plan.set).toBe(newer.name)
         expect((await plan({ without: [newer.name] })).plan.set).toBe(set.name)
         const path = join(newer.directory, 'manifest.json')
-        await writeFile(path, (await readFile(path, 'utf8')).replace('"host": "test"', '"host": "evil"'))
+        await writeFile(path, (await readFile(path, 'utf8')).replace('"host": "wa"', '"host": "evil"'))
         const { plan: older } = await plan()
         expect(older.set).toBe(set.name)
         expect(older.skipped).toMatchObject([{ name: newer.name }])
@@ -300,7 +305,7 @@ describe.skipIf(image === undefined)('a restore', () => {
 
     test('refuses what another key has signed, a newer schema, and a Postgres that is away', async () => {
       await expect(plan({ key: new Secret('00'.repeat(32)) })).rejects.toThrow('was not signed with')
-      const dead = { ...standIn.tools, prefix: ['docker', 'exec', '-i', 'wa-test-nobody'] }
+      const dead = { ...standIn.tools('postgres'), prefix: ['docker', 'exec', '-i', 'wa-test-nobody'] }
       const { plan: blind } = await planRestore({ tools: dead, directory, key: KEY, jobs: directory })
       expect(blind.missing.join()).toContain('Postgres does not answer')
       expect((await stat(dumpOf(set))).size).toBe(intact.length)
@@ -317,10 +322,10 @@ const RIGHTS = `
   union all select 'function', oid::regprocedure::text, proowner::regrole::text, proacl::text[], prosecdef::text || proconfig::text
     from pg_proc where pronamespace = 'public'::regnamespace
   union all select 'policy', polrelid::regclass || '.' || polname, '', polroles::regrole[]::text[],
-    polcmd::text || pg_get_expr(polqual, polrelid) || pg_get_expr(polwithcheck, polrelid) from pg_policy
+    polcmd::text || coalesce(pg_get_expr(polqual, polrelid), '') || coalesce(pg_get_expr(polwithcheck, polrelid), '') from pg_policy
   union all select 'trigger', tgrelid::regclass || '.' || tgname, tgenabled::text, null, pg_get_triggerdef(oid)
     from pg_trigger where not tgisinternal
   union all select 'schema', nspname, nspowner::regrole::text, nspacl::text[], '' from pg_namespace where nspname = 'public'
-  union all select 'database', '', datdba::regrole::text, datacl::text[], datcollate || datlocprovider || datlocale
+  union all select 'database', '', datdba::regrole::text, datacl::text[], datcollate || datlocprovider::text || datlocale
     from pg_database where datname = current_database()
   order by kind, name`

@@ -1,17 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { generateX25519Identity, identityToRecipient } from 'age-encryption'
-import { HOST_PATHS } from '../../../scripts/backup/host-files.ts'
-import type { BackupSet } from '../../../scripts/backup/layout.ts'
-import { openSet } from '../../../scripts/backup/layout.ts'
+import { rm } from 'node:fs/promises'
+import { generateIdentity, identityToRecipient } from 'age-encryption'
+import { type BackupSet, openSet } from '../../../scripts/backup/layout.ts'
 import { makeSet } from '../../../scripts/backup/set.ts'
-import { Secret } from '../../../secrets/secret.ts'
 import type { Database } from '../../../server/db/pool.ts'
 import { addClient, addContact, addGrant, addInbound, addNumber } from '../server/fixtures.ts'
-import type { StandIn } from './standin.ts'
-
-export const KEY = new Secret('5f'.repeat(32))
+import { hostRoot, KEY, requestFor } from './request.ts'
+import type { StandIn } from './stand-in.ts'
 
 /** A conversation, three messages that wait to be sent, and one whose sending had begun. */
 export async function addSample(sql: Database): Promise<void> {
@@ -31,29 +25,12 @@ export async function addSample(sql: Database): Promise<void> {
   }
 }
 
-/** Where sets are made, outside of the system's own place. */
-export function setsDirectory(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'sets-'))
-}
-
 /** A real set of the stand-in's live database. @param now must differ from one set to the next by a second */
 export async function makeSample(standIn: StandIn, directory: string, now: Date): Promise<BackupSet> {
-  const root = await mkdtemp(join(tmpdir(), 'host-'))
-  for (const path of HOST_PATHS) {
-    await mkdir(join(root, dirname(path)), { recursive: true })
-    await writeFile(join(root, path), 'x')
-  }
-  const { manifest } = await makeSet({
-    tools: { ...standIn.tools, user: 'wa_backup' },
-    directory,
-    key: KEY,
-    recipient: await identityToRecipient(await generateX25519Identity()),
-    allowShrink: true,
-    facts: async () => ({ commit: 'c0ffee'.padEnd(40, '0'), host: 'test', images: {} }),
-    progress: () => {},
-    root,
-    now,
-  })
+  const root = await hostRoot()
+  const recipient = await identityToRecipient(await generateIdentity())
+  const request = requestFor({ tools: standIn.tools(), directory, recipient, root, now, allowShrink: true })
+  const { manifest } = await makeSet(request)
   await rm(root, { recursive: true })
   return openSet(directory, manifest.name, KEY)
 }

@@ -42,12 +42,19 @@ export interface StandIn {
   readonly sql: Database
   /** As the stack's own are reached, by `docker exec`. */
   tools(user?: 'wa_backup' | 'postgres', database?: string): PostgresTools
+  /** Connects to another database of the same server, as the superuser. */
+  open(database: string): Database
+  /** What `docker compose run migrate` does. */
+  migrate(database: string): Promise<string[]>
   exec(...argv: readonly string[]): Promise<string>
   remove(): Promise<void>
 }
 
-/** A migrated database in a container of its own, run as the compose file runs it. */
-export async function startStandIn(): Promise<StandIn> {
+/**
+ * A migrated database in a container of its own, run as the compose file runs it.
+ * @param o.room of the data volume, such as `64m`; default: what the disk has
+ */
+export async function startStandIn(o: { room?: string } = {}): Promise<StandIn> {
   const password = new Secret(randomBytes(24).toString('hex'))
   const secrets = await mkdtemp(join(tmpdir(), 'backup-stand-in-'))
   const container = `whatsapp-mcp-test-${randomBytes(6).toString('hex')}`
@@ -73,6 +80,7 @@ export async function startStandIn(): Promise<StandIn> {
       '--tmpfs',
       '/tmp:size=64m',
     ],
+    ...(o.room ? ['--tmpfs', `/var/lib/postgresql:uid=70,gid=70,mode=0700,size=${o.room}`] : []),
     ...['--memory', '512m', '--shm-size', '256m', '--publish', '127.0.0.1::5432'],
     ...[
       '--env',
@@ -101,7 +109,10 @@ export async function startStandIn(): Promise<StandIn> {
   const port = /:(\d+)$/m.exec(await docker('port', container, '5432/tcp'))?.[1]
   const url = new URL(`postgres://127.0.0.1:${port}/wa_mcp`)
   const own = () => new Secret(randomBytes(24).toString('hex'))
-  await migrate({ databaseUrl: url, superuserPassword: password, ownerPassword: own(), appPassword: own() })
+  const at = (database: string) => new URL(`/${database}`, url)
+  const passwords = { superuserPassword: password, ownerPassword: own(), appPassword: own() }
+  const migrateTo = (database: string) => migrate({ databaseUrl: at(database), ...passwords })
+  await migrateTo('wa_mcp')
   const sql = connect({ url, role: 'postgres', password, max: 2 })
   return {
     container,
@@ -111,6 +122,8 @@ export async function startStandIn(): Promise<StandIn> {
       user,
       database,
     }),
+    open: (database) => connect({ url: at(database), role: 'postgres', password, max: 1 }),
+    migrate: migrateTo,
     exec,
     async remove() {
       await sql.end({ timeout: 1 })
