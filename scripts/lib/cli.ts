@@ -50,7 +50,8 @@ async function setExitCode(script: string, run: () => Promise<number | undefined
     process.exitCode = (await run()) ?? 0
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    process.stderr.write(`${paint('31', 'error')} ${isDefect(error) ? error.stack : error.message}\n`)
+    const { message, stack } = error
+    process.stderr.write(`${paint('31', 'error')} ${isDefect(error) ? stack : message}\n`)
     if (error instanceof Fail) process.stderr.write(`${explain(error)}\n`)
     if (error instanceof UsageError) process.stderr.write(`Usage: npx zx ${script} --help\n`)
     process.exitCode = error instanceof UsageError ? 2 : error instanceof Refused ? 3 : 1

@@ -13,6 +13,8 @@ const ROOT = join(import.meta.dirname, '../..')
 const SCRIPTS = [
   'smoke',
   'customer',
+  'backup-db',
+  'restore-db',
   'sync-audit',
   'verify-audit',
   'deploy-certificate',
@@ -41,6 +43,7 @@ export async function cliPage(): Promise<string> {
     '## Scripts',
     ...(await commandsSection('secrets')),
     ...(await commandsSection('age-key')),
+    ...(await commandsSection('backups')),
     ...scripts.flat(),
   )
 }
