@@ -17,6 +17,7 @@ const SCRIPTS = [
   'restore-db',
   'sync-audit',
   'verify-audit',
+  'restore-host',
   'deploy-certificate',
   'notify',
   'supervisor',
