@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** Deliveries in hand from which on Meta comes first. */
-const MANY = 8
-const LOOK_EVERY_MS = 5
+const MANY = 1
+const LOOK_EVERY_MS = 2
 
 /** Whether more deliveries wait for their answer than usual. What may as well happen a moment later makes room for them. */
 export class Rush {

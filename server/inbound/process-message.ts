@@ -14,10 +14,10 @@ import { type NumberItem, type Routed, route } from './route.ts'
 import { storeUpdates, type Updates } from './store.ts'
 
 /** Deliveries that share a transaction. Larger groups would save little more and keep others from the number longer. */
-const TOGETHER = 50
+const TOGETHER = 20
 
 /** Short enough for agents not to notice. */
-const LONGEST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 250
 
 /** A delivery on its way; `routed` is null when it could not be understood. */
 interface Delivery {

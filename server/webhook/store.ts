@@ -28,16 +28,19 @@ export function createStore(sql: Database): (delivery: NewDelivery) => Promise<b
 
 async function insert(sql: Database, deliveries: readonly NewDelivery[]): Promise<boolean[]> {
   const rows = deliveries.map(({ body, appId, requestId }) => ({
-    sha256: createHash('sha256').update(body).digest(),
-    body,
-    meta_app_id: appId,
+    sha256: createHash('sha256').update(body).digest('hex'),
+    body: body.toString('hex'),
+    app: appId,
     request_id: requestId,
   }))
   const stored = await within(
     DEADLINE_MS,
-    sql<{ sha256: Buffer }[]>`
+    // One parameter however many there are, so that it is one statement, which Postgres plans once.
+    sql<{ sha256: string }[]>`
       with stored as (
-        insert into webhook_events ${sql(rows)}
+        insert into webhook_events (sha256, body, meta_app_id, request_id)
+        select decode(sha256, 'hex'), decode(body, 'hex'), app, request_id
+        from json_to_recordset(${JSON.stringify(rows)}::text::json) as row (sha256 text, body text, app uuid, request_id text)
         on conflict (sha256) do nothing
         returning id, sha256
       ), emitted as (
@@ -45,9 +48,9 @@ async function insert(sql: Database, deliveries: readonly NewDelivery[]): Promis
         select 'wa/webhook.received', jsonb_build_object('eventId', id)
         from stored, (select set_config('wa.announce', 'later', true)) quiet
       )
-      select sha256 from stored`,
+      select encode(sha256, 'hex') as sha256 from stored`,
   )
-  const isNew = new Set(stored.map(({ sha256 }) => sha256.toString('hex')))
+  const isNew = new Set(stored.map(({ sha256 }) => sha256))
   // Of the same bytes twice in one group only the first is new.
-  return rows.map(({ sha256 }) => isNew.delete(sha256.toString('hex')))
+  return rows.map(({ sha256 }) => isNew.delete(sha256))
 }
