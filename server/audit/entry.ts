@@ -37,20 +37,32 @@ export function toRow(entry: AuditEntry, now: Date): Unchained {
   }
 }
 
-/** Through JSON and back, so that what is hashed now is what the database will give back. */
+/** As JSON would give it back, so that what is hashed now is what the database will hold. */
 function cleanDetail(detail: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return JSON.parse(JSON.stringify(detail), (key, value: unknown) => {
+  const kept: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(detail)) {
     if (FORBIDDEN_KEY.test(key) && !HARMLESS_KEY.test(key)) {
       throw new AuditRefused(`The audit log keeps no ${clean(key)}: leave it out of detail, or give its id.`)
     }
-    if (typeof value !== 'string') return value
+    if (value !== undefined) kept[key] = cleanValue(key, value)
+  }
+  return kept
+}
+
+function cleanValue(key: string, value: unknown): unknown {
+  if (typeof value === 'string') {
     if (FORBIDDEN_VALUE.test(value) && !HARMLESS_KEY.test(key)) {
       throw new AuditRefused(
         `detail.${clean(key)} looks like a token or a phone number: leave it out, or give an id.`,
       )
     }
     return clean(value)
-  })
+  }
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map((item, n) => cleanValue(`${n}`, item ?? null))
+  if (value instanceof Date) return value.toISOString()
+  return cleanDetail(value as Record<string, unknown>)
 }
 
 /** Postgres stores neither NUL nor half a surrogate pair. */

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /** SHA-256, in hex, of the JSON with its keys in order: the same arguments have the same hash, however they were written. */
 export function argumentHash(args: unknown): string {
   const json = JSON.stringify(args, (_, value: unknown) => (isRecord(value) ? sorted(value) : value))
-  return createHash('sha256').update(json).digest('hex')
+  return hash('sha256', json)
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { gather } from '../db/gather.ts'
 import { type Database, within } from '../db/pool.ts'
 
@@ -28,7 +28,7 @@ export function createStore(sql: Database): (delivery: NewDelivery) => Promise<b
 
 async function insert(sql: Database, deliveries: readonly NewDelivery[]): Promise<boolean[]> {
   const rows = deliveries.map(({ body, appId, requestId }) => ({
-    sha256: createHash('sha256').update(body).digest('hex'),
+    sha256: hash('sha256', body),
     body: body.toString('hex'),
     app: appId,
     request_id: requestId,
