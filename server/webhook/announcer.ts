@@ -1,5 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '../db/pool.ts'
 import type { Logger } from '../log.ts'
+
+/** Between two notices: each is a commit of its own, and whoever hears it needs some milliseconds anyway. */
+const SPACING_MS = 20
 
 /**
  * Tells every process that deliveries wait, one notice for all that came since the last. Within the transaction of each delivery
@@ -32,6 +36,7 @@ export class Announcer {
       } catch (err) {
         this.#log.warn({ err }, 'deliveries_not_announced')
       }
+      await delay(SPACING_MS, undefined, { ref: false })
     }
     this.#isRunning = false
   }

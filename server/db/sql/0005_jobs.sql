@@ -43,14 +43,13 @@ alter table outbox set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum
 -- `wa.announce` to `later` and notifies on its own, once for many.
 create function notify_outbox() returns trigger language plpgsql as $$
 begin
-  if current_setting('wa.announce', true) is distinct from 'later' then
-    perform pg_notify('outbox', name) from (select distinct name from added) events;
-  end if;
+  perform pg_notify('outbox', name) from (select distinct name from added) events;
   return null;
 end
 $$;
 create trigger outbox_inserted after insert on outbox
-  referencing new table as added for each statement execute function notify_outbox();
+  referencing new table as added for each statement
+  when (current_setting('wa.announce', true) is distinct from 'later') execute function notify_outbox();
 
 -- Gives a runner due rows of an event, at most `per_key` of each key, but none of the keys in `busy`. All leased rows of a key
 -- belong to one runner, which then needs nobody else to keep the limit; rows without a key are free for all.
