@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { walk } from '../../../scripts/audit/chain.ts'
+import { parseSegmentName } from '../../../scripts/audit/segment.ts'
+import { appendAlone } from '../../../server/audit/append.ts'
 import { closeAuditSegment } from '../../../server/audit/archive.ts'
 import type { AuditEntry } from '../../../server/audit/audit.ts'
-import { AuditRefused } from '../../../server/audit/entry.ts'
+import { AuditRefused, toRow } from '../../../server/audit/entry.ts'
 import { verifyAudit } from '../../../server/audit/verify.ts'
 import { createAudit } from '../../../server/audit/writer.ts'
 import { connect, type Database } from '../../../server/db/pool.ts'
@@ -296,11 +299,13 @@ test('a disk that refuses leaves no segment and no half file; two processes cann
   await record(1)
   await expect(closeAuditSegment({ sql: app, dir: '/dev/null/archive', log })).rejects.toThrow('ENOTDIR')
   // The file is open by then.
+  const folder = join(dir, new Date().toISOString().slice(0, 7).replace('-', '/'))
+  await mkdir(folder, { recursive: true })
+  const before = await readdir(folder)
   await db.sql`revoke select on audit_log from wa_app`
   await expect(closeAuditSegment({ sql: app, dir, log })).rejects.toThrow('permission denied')
   await db.sql`grant select on audit_log to wa_app`
-  const folder = join(dir, new Date().toISOString().slice(0, 7).replace('-', '/'))
-  expect(await readdir(folder)).toEqual([])
+  expect(await readdir(folder)).toEqual(before)
   expect(await db.sql`select 1 from audit_segments`).toHaveLength(0)
   const both = await Promise.allSettled([
     closeAuditSegment({ sql: app, dir, log }),
@@ -308,4 +313,44 @@ test('a disk that refuses leaves no segment and no half file; two processes cann
   ])
   expect(both.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0)
   expect(await fault(dir)).toBeUndefined()
+})
+
+test('the reader on the other machine finds it whole, also after a backup was restored', async () => {
+  const own = await mkdtemp(join(tmpdir(), 'audit-archive-'))
+  const close = async () => {
+    const name = await closeAuditSegment({ sql: app, dir: own, log })
+    const ids = parseSegmentName(basename(name))
+    if (ids === undefined) throw new Error(`no name of a segment: ${name}`)
+    return { name, path: join(own, name), ...ids }
+  }
+  await record(3)
+  const segments = [await close()]
+  await record(2)
+  // The backup is taken between two segments.
+  await db.sql.unsafe(`create table saved_log as table audit_log; create table saved_head as table audit_head;
+    create table saved_segments as table audit_segments`)
+  await record(2)
+  segments.push(await close(), await close())
+  await db.sql.unsafe(`truncate audit_log, audit_segments; delete from audit_head; insert into audit_log overriding system value table saved_log;
+    insert into audit_head overriding system value table saved_head; insert into audit_segments overriding system value table saved_segments;
+    drop table saved_log, saved_head, saved_segments`)
+  await appendAlone(app, [
+    toRow({ action: 'admin.audit.restored', outcome: 'ok', transport: 'cli' }, new Date()),
+  ])
+  await record(1)
+  segments.push(await close())
+  expect(segments.map(({ first, last }) => [first, last])).toEqual([
+    ...[
+      [1, 4],
+      [5, 9],
+      [10, 10],
+    ],
+    [5, 9],
+  ])
+  const walked = await walk(segments)
+  expect(walked).toMatchObject({ complete: true, faults: [], rows: 13, restores: [7] })
+  expect(walked.tips.map(({ id }) => id)).toEqual([9, 10])
+  expect(walked.heartbeats).toHaveLength(4)
+  expect(await verifyAudit(app, own)).toMatchObject({ ok: true, segments: 2, head: 9 })
+  await rm(own, { recursive: true })
 })
