@@ -1,6 +1,9 @@
 #!/bin/sh
 # Makes this machine keep the audit archive of a host: an account whose only command is receive.sh. Can be run again.
 set -eu
+# Where receive.sh will look for Node.
+PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+export PATH
 
 usage() {
     cat <<'TEXT'
@@ -21,7 +24,7 @@ key=
 while [ $# -gt 0 ]; do
     case $1 in
         --help) usage; exit 0 ;;
-        --user) user=${2:-}; shift 2 || { usage >&2; exit 2; } ;;
+        --user) user=${2:-}; shift; [ $# = 0 ] || shift ;;
         ssh-ed25519\ *) key=$1; shift ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -49,7 +52,9 @@ fi
 install -d -m 0755 -o root -g root "$home" "$home/.ssh"
 install -d -m 0750 -o "$user" -g "$user" "$home/segments"
 keep() { printf '%s\n' "$2" >"$1.new"; chmod 0644 "$1.new"; mv -- "$1.new" "$1"; }
-keep "$home/signers" "whatsapp-mcp namespaces=\"whatsapp-mcp-audit\" $key"
+signer="whatsapp-mcp namespaces=\"whatsapp-mcp-audit\" $key"
+# Earlier keys stay there, since what they signed stays.
+keep "$home/signers" "$({ cat -- "$home/signers" 2>/dev/null || true; printf '%s\n' "$signer"; } | sort -u)"
 keep "$home/.ssh/authorized_keys" "restrict,command=\"$scripts/audit/receive.sh $home/segments\" $key"
 say "The account $user appends to $home/segments, and can do nothing else."
 say "Check it from the host: npx zx scripts/sync-audit.ts"

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
 import { ALERT_SECRETS, startAlerts } from './lib/alerts.ts'
+import { setUpArchive } from './lib/archive.ts'
 import { createAuthority } from './lib/authority.ts'
 import { Drill, PROJECT, type Scenario, Skipped } from './lib/drill.ts'
 import { type Engine, NUMBER, openEngine } from './lib/engine.ts'
@@ -26,6 +27,7 @@ import { killChildren } from './lib/run.ts'
 import { openSigningKey } from './lib/signature.ts'
 import { makeVaultKeys, Vault, vaultSecrets } from './lib/vault.ts'
 import * as again from './scenarios/again.ts'
+import * as audit from './scenarios/audit.ts'
 import * as badInput from './scenarios/bad-input.ts'
 import * as bootstrap from './scenarios/bootstrap.ts'
 import * as cert from './scenarios/cert.ts'
@@ -48,6 +50,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'outside-in': outsideIn,
   cert,
   offsite,
+  audit,
   recover,
   'recover-interrupted': recoverInterrupted,
   'wrong-key': wrongKey,
@@ -177,6 +180,7 @@ async function perform(
   await startAlerts(network)
   const vault = new Vault(vaultKeys)
   await vault.start(images)
+  await setUpArchive(vault, material.clone)
   const stack = {
     app: await network.push(app, 'whatsapp-mcp'),
     postgres: await network.push(images['standin-postgres'], 'postgres'),

@@ -1,0 +1,41 @@
+import { REPOSITORY } from './bootstrap.ts'
+import { run } from './run.ts'
+import type { Vault } from './vault.ts'
+
+const HOME = '/var/lib/whatsapp-audit'
+export const SEGMENTS = `${HOME}/segments`
+
+/** What the far side needs of the repository. */
+const FILES = ['package.json', 'scripts/verify-audit.ts', 'scripts/audit']
+
+/** Makes the far side keep the audit archive, as its operator would: with the script from a clone. */
+export async function setUpArchive(vault: Vault, clone: string): Promise<void> {
+  const packed = await run(['sh', '-euc', 'cd "$1"; shift; tar c "$@" | base64', 'sh', clone, ...FILES])
+  const unpack = 'mkdir -p "$1"; base64 -d | tar x --no-same-owner -C "$1"'
+  await vault.exec(['sh', '-euc', unpack, 'sh', REPOSITORY], { input: packed.stdout })
+  const key = vault.keys.users['whatsapp-audit'].publicKey
+  await vault.exec([`${REPOSITORY}/scripts/audit/setup-archive.sh`, key])
+}
+
+/** What the far side says of its archive when its own operator asks. */
+export async function verifyThere(vault: Vault): Promise<{ whole: boolean; said: string }> {
+  const program = ['/usr/local/bin/node', `${REPOSITORY}/scripts/verify-audit.ts`]
+  const asked = await vault.exec([...program, SEGMENTS, '--signers', `${HOME}/signers`], { mayFail: true })
+  return { whole: asked.code === 0, said: asked.stdout + asked.stderr }
+}
+
+/** Rights, owners, times and checksums of all it holds, one file a line. */
+export async function stateThere(vault: Vault): Promise<string> {
+  const script = `find ${HOME} -printf '%m %U %G %T@ %p\\n' | sort; find ${HOME} -type f -exec sha256sum {} + | sort`
+  return (await vault.exec(['sh', '-c', script])).stdout
+}
+
+/** Names of the segments it holds, oldest first. */
+export async function segmentsThere(vault: Vault): Promise<string[]> {
+  const { stdout } = await vault.exec(['find', SEGMENTS, '-name', 'audit-*', '-printf', '%f\\n'])
+  const first = (name: string) => Number(name.split('-')[1])
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .sort((a, b) => first(a) - first(b))
+}

@@ -1,0 +1,131 @@
+import * as z from 'zod'
+import { SEGMENTS, segmentsThere, verifyThere } from '../lib/archive.ts'
+import { attackArchive } from '../lib/archive-attack.ts'
+import { REPOSITORY } from '../lib/bootstrap.ts'
+import type { Drill } from '../lib/drill.ts'
+import type { Host } from '../lib/host.ts'
+import { ADMIN } from '../lib/network.ts'
+import { until } from '../lib/progress.ts'
+
+export const title = 'the audit log is on another machine within the hour, where nobody can rewrite it'
+
+const UNIT = 'whatsapp-mcp-audit.service'
+/** Seconds after which the job is killed: before it asks, between question and answer, while it sends, while it signs. */
+const KILL_AFTER = ['0.3', '0.5', '0.7', '0.9', '1.2', '1.6'] as const
+
+const recordSchema = z.object({
+  ok: z.boolean(),
+  result: z
+    .object({
+      sent: z.number(),
+      archive: z.object({ rows: z.number(), age_seconds: z.number() }).optional(),
+    })
+    .optional(),
+  error: z.object({ message: z.string(), next: z.string().optional() }).optional(),
+})
+type Record = z.infer<typeof recordSchema>
+
+export async function run(drill: Drill): Promise<void> {
+  const { host } = await drill.undisturbed()
+  const { vault } = drill.world
+  // The timer's own runs would race with ours.
+  await host.exec(['systemctl', 'stop', 'whatsapp-mcp-audit.timer'])
+  await until('end of a run of the timer', 60, async () => {
+    const { stdout } = await host.exec(['systemctl', 'is-active', UNIT], { mayFail: true })
+    return stdout.trim() === 'activating' ? undefined : true
+  })
+
+  await closeSegment(host)
+  const first = await ship(host)
+  drill.expect('its service sends what was closed', first.ok && (first.result?.sent ?? 0) > 0, said(first))
+  const age = first.result?.archive?.age_seconds ?? Number.POSITIVE_INFINITY
+  drill.expect('the far side finds it whole and fresh', first.ok && age < 60, said(first))
+  const there = await verifyThere(vault)
+  drill.expect('so does its own operator, without the host', there.whole, there.said)
+  const again = await ship(host)
+  drill.expect('a second run sends nothing', again.ok && again.result?.sent === 0, said(again))
+
+  await attackArchive(drill, host)
+  await tampered(drill, host)
+  await unreachable(drill, host)
+  await killed(drill, host)
+  const last = await verifyThere(vault)
+  drill.expect('after all that the archive is whole', last.whole, last.said)
+  await host.exec(['systemctl', 'start', 'whatsapp-mcp-audit.timer'])
+}
+
+/** Somebody on the far side changes a segment, and then takes one away. */
+async function tampered(drill: Drill, host: Host): Promise<void> {
+  const { vault } = drill.world
+  const [name = ''] = await segmentsThere(vault)
+  const path = `${SEGMENTS}/${name}`
+  await vault.exec(['cp', '-a', path, '/root/whole.gz'])
+  const forge = 'zcat /root/whole.gz | sed "1s/\\"outcome\\":\\"ok\\"/\\"outcome\\":\\"no\\"/" | gzip > "$1"'
+  await vault.exec(['sh', '-euc', forge, 'sh', path])
+  await closeSegment(host)
+  const held = (await segmentsThere(vault)).length
+  const alarm = await ship(host)
+  drill.expect(
+    'a segment rewritten there is an alarm',
+    !alarm.ok && alarm.error?.message.includes(name) === true,
+    said(alarm),
+  )
+  drill.expect('and nothing is sent on top of it', (await segmentsThere(vault)).length === held)
+  const found = await verifyThere(vault)
+  drill.expect('the far side finds the row itself', /FAULT .*row 1 was changed/.test(found.said), found.said)
+  await vault.exec(['cp', '-a', '/root/whole.gz', path])
+  await vault.exec(['rm', `${path}`])
+  const missing = await verifyThere(vault)
+  drill.expect('a segment that is missing is found', !missing.whole, missing.said)
+  const filled = await ship(host)
+  drill.expect('the next run fills it in', filled.ok && filled.result?.sent === 2, said(filled))
+}
+
+async function unreachable(drill: Drill, host: Host): Promise<void> {
+  const { vault } = drill.world
+  await vault.cut()
+  try {
+    await closeSegment(host)
+    const failed = await ship(host)
+    const message = failed.error?.message ?? ''
+    drill.expect(
+      'unreachable, the job fails and says so',
+      /vault\.drill\.test.* cannot be reached/.test(message),
+      said(failed),
+    )
+    await closeSegment(host)
+  } finally {
+    await vault.mend()
+  }
+  const caughtUp = await ship(host)
+  drill.expect('back again, it catches up', caughtUp.ok && caughtUp.result?.sent === 2, said(caughtUp))
+}
+
+async function killed(drill: Drill, host: Host): Promise<void> {
+  const { vault } = drill.world
+  const program = [`${REPOSITORY}/node_modules/.bin/node`, `${REPOSITORY}/scripts/sync-audit.ts`]
+  for (const seconds of KILL_AFTER) {
+    await closeSegment(host)
+    await host.exec(['timeout', '-s', 'KILL', seconds, ...program], { mayFail: true })
+  }
+  const names = await vault.exec(['find', SEGMENTS, '-name', '*.gz', '-size', '-20c'])
+  drill.expect('killed anywhere, nothing half has a name', names.stdout === '', names.stdout)
+  const next = await ship(host)
+  drill.expect('the next run completes', next.ok, said(next))
+  const left = await host.sh('ls -A /run')
+  drill.expect('no key is left behind', !left.stdout.includes('private'), left.stdout)
+}
+
+async function closeSegment(host: Host): Promise<void> {
+  await host.exec([...ADMIN, 'audit', 'close'])
+}
+
+/** Runs the service as its timer does, and reads what it recorded. */
+async function ship(host: Host): Promise<Record> {
+  await host.exec(['systemctl', 'reset-failed', UNIT], { mayFail: true })
+  const started = await host.exec(['systemctl', 'start', UNIT], { mayFail: true, limit: 180 })
+  const record = recordSchema.parse(JSON.parse(await host.read('/var/lib/whatsapp-mcp/jobs/sync-audit.json')))
+  return { ...record, ok: record.ok && started.code === 0 }
+}
+
+const said = (record: Record): string => JSON.stringify(record)
