@@ -28,6 +28,7 @@ import { openSigningKey } from './lib/signature.ts'
 import { makeVaultKeys, Vault, vaultSecrets } from './lib/vault.ts'
 import * as again from './scenarios/again.ts'
 import * as audit from './scenarios/audit.ts'
+import * as backup from './scenarios/backup.ts'
 import * as badInput from './scenarios/bad-input.ts'
 import * as bootstrap from './scenarios/bootstrap.ts'
 import * as cert from './scenarios/cert.ts'
@@ -48,6 +49,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   conversation,
   reboot,
   'outside-in': outsideIn,
+  backup,
   cert,
   offsite,
   audit,
