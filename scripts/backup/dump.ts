@@ -1,6 +1,6 @@
 import { beginSnapshot, figures } from './figures.ts'
 import type { Figures, Manifest } from './manifest.ts'
-import { dump, type PostgresTools, readThrough, type ToolOptions } from './postgres.ts'
+import { dump, guarded, type PostgresTools, readThrough, type ToolOptions } from './postgres.ts'
 import { openSession } from './session.ts'
 import { type Written, writeHashed } from './write-hashed.ts'
 
@@ -16,7 +16,11 @@ export interface Dumped extends Written {
  * @param path of a file that does not exist yet
  * @throws {Fail} when any part fails; the file is then of no use
  */
-export async function makeDump(tools: PostgresTools, path: string, o: ToolOptions = {}): Promise<Dumped> {
+export function makeDump(tools: PostgresTools, path: string, o: ToolOptions = {}): Promise<Dumped> {
+  return guarded(tools, (labelled) => dumpAndCount(labelled, path, o))
+}
+
+async function dumpAndCount(tools: PostgresTools, path: string, o: ToolOptions): Promise<Dumped> {
   const stop = new AbortController()
   const options = { ...o, signal: o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal }
   const keeper = openSession(tools, options)
@@ -56,7 +60,6 @@ async function write(tools: PostgresTools, snapshot: string, path: string, o: To
     const [written] = await Promise.all([writing, dumping.done, reader.done])
     return written
   } finally {
-    dumping.stdin.end()
     await Promise.allSettled([writing, dumping.done, reader.done])
   }
 }

@@ -144,7 +144,7 @@ async function keep(record: JobRecord, directory: string): Promise<void> {
 
 function complain(error: unknown): void {
   const word = error instanceof Refused ? 'refused' : 'failed'
-  tell(`${paint('31', word)}  ${isDefect(error) ? error.stack : messageOf(error)}`)
+  tell(`${paint('31', word)}  ${error instanceof Error && isDefect(error) ? error.stack : messageOf(error)}`)
   if (error instanceof Fail) tell(explain(error))
 }
 

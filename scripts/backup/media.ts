@@ -37,14 +37,13 @@ export async function readMediaList(snapshot: string): Promise<Map<string, strin
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw damaged(cause)
   })
-  const entries = text
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => {
-      const [, hash = '', file = ''] = /^([0-9a-f]{64}) {2}(.+)$/.exec(line) ?? []
-      if (file === '') throw damaged()
-      return [file, hash] as const
-    })
+  const lines = text.split('\n')
+  if (lines.pop() !== '') throw damaged()
+  const entries = lines.map((line) => {
+    const [, hash = '', file = ''] = /^([0-9a-f]{64}) {2}(.+)$/.exec(line) ?? []
+    if (file === '') throw damaged()
+    return [file, hash] as const
+  })
   return new Map(entries)
 }
 

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
@@ -12,6 +14,8 @@ export interface PostgresTools {
   readonly prefix: readonly string[]
   readonly user: string
   readonly database: string
+  /** application name of its connections; see {@link guarded} */
+  readonly label?: string
 }
 
 const LIMIT_SECONDS = 4 * 3600
@@ -19,15 +23,11 @@ const LIMIT_SECONDS = 4 * 3600
 const LOCKS = '--lock-wait-timeout=60s'
 
 /**
- * Runs a program and ends it as soon as our standard input ends: `docker exec` that is killed leaves its program alone in
- * the container, and a dump nobody reads would hold its transaction open.
+ * Waits beside the work, in the container. `docker exec` that is killed leaves its program alone there, and a dump nobody
+ * reads would hold its transaction open: when our end of standard input goes without a word, this ends its connections.
+ * It has no children: the postmaster is process 1 and takes the death of an orphan for a crash of the database.
  */
-const WATCHED = `exec 3<&0
-"$@" </dev/null & work=$!
-{ cat <&3; kill "$work"; } >/dev/null 2>&1 & watch=$!
-wait "$work"; code=$?
-kill "$watch"
-exit "$code"`
+const GUARD = 'echo ready; read -r word && [ "$word" = done ] || exec "$@"'
 
 /** `pg_restore` with several jobs must seek, so the dump becomes a file first: one beside the data, where there is room. */
 const RESTORE = `set -eu
@@ -37,13 +37,7 @@ file=$(mktemp /var/lib/postgresql/.restore.XXXXXX)
 trap 'rm -f "$file"' EXIT
 head -c "$bytes" > "$file"
 [ "$(wc -c < "$file")" -eq "$bytes" ] || { echo 'the dump did not arrive whole' >&2; exit 1; }
-set +e
-exec 3<&0
-"$@" "$file" </dev/null & work=$!
-{ cat <&3; kill "$work"; } >/dev/null 2>&1 & watch=$!
-wait "$work"; code=$?
-kill "$watch"
-exit "$code"`
+"$@" "$file" </dev/null`
 
 /** The stack's database, over the socket in its own container, which asks for no password. */
 export function composePostgres(user: 'wa_backup' | 'postgres', database = 'wa_mcp'): PostgresTools {
@@ -66,7 +60,8 @@ export interface ToolOptions {
 
 /** Starts a program of the database. Its standard input is ours to end. */
 export function startTool(tools: PostgresTools, argv: readonly string[], o: ToolOptions = {}): Tool {
-  const [command = '', ...rest] = [...tools.prefix, ...argv]
+  const label = tools.label === undefined ? [] : ['env', `PGAPPNAME=${tools.label}`]
+  const [command = '', ...rest] = [...tools.prefix, ...label, ...argv]
   const child = spawn(command, rest, {
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: (o.seconds ?? LIMIT_SECONDS) * 1000,
@@ -88,6 +83,32 @@ export function startTool(tools: PostgresTools, argv: readonly string[], o: Tool
   // Whoever started it may look only after another part has failed.
   done.catch(() => undefined)
   return { stdin: child.stdin, stdout: child.stdout, done }
+}
+
+/**
+ * Does work whose connections must not outlive it, however it ends, and be it by the death of this process.
+ * @param work gets tools whose connections are known by their label
+ */
+export async function guarded<T>(
+  tools: PostgresTools,
+  work: (tools: PostgresTools) => Promise<T>,
+): Promise<T> {
+  const label = `whatsapp-mcp-${randomUUID()}`
+  const end = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = '${label}'`
+  const psql = ['psql', '-X', '-q', '-o', '/dev/null', ...connection(tools), '-c', end]
+  const guard = startTool(tools, ['sh', '-c', GUARD, 'sh', ...psql])
+  await Promise.race([once(guard.stdout, 'data'), guard.done])
+  try {
+    const value = await work({ ...tools, label })
+    guard.stdin.end('done\n')
+    await guard.done
+    return value
+  } catch (error) {
+    guard.stdin.end()
+    // What failed first is what is told.
+    await guard.done.catch(() => undefined)
+    throw error
+  }
 }
 
 function toFail(message: string, output: string, cause?: unknown): Fail {
@@ -115,7 +136,7 @@ export function psqlCommand(tools: PostgresTools, separator: string, missing: st
  */
 export function dump(tools: PostgresTools, snapshot: string, o: ToolOptions = {}): Tool {
   const format = ['--format=custom', '--compress=zstd:6', '--snapshot', snapshot, '--no-password', LOCKS]
-  return startTool(tools, ['sh', '-c', WATCHED, 'sh', 'pg_dump', ...format, ...connection(tools)], o)
+  return startTool(tools, ['pg_dump', ...format, ...connection(tools)], o)
 }
 
 /** Starts a program that reads a whole dump from standard input, and fails when any of it is damaged or missing. */
@@ -136,11 +157,15 @@ export async function restore(
   o: ToolOptions & { jobs?: number } = {},
 ): Promise<void> {
   const { size } = await stat(file)
-  const how = ['--exit-on-error', '--no-password', `--jobs=${o.jobs ?? 2}`, ...connection(tools, into)]
-  const script = ['sh', '-c', RESTORE, 'sh', String(size), 'pg_restore', ...how]
-  const tool = startTool(tools, script, o)
-  tool.stdout.resume()
-  await Promise.all([pipeline(createReadStream(file), tool.stdin, { end: false }), tool.done]).finally(() =>
-    tool.stdin.end(),
-  )
+  await guarded(tools, async (labelled) => {
+    const how = ['--exit-on-error', '--no-password', `--jobs=${o.jobs ?? 2}`, ...connection(tools, into)]
+    const tool = startTool(labelled, ['sh', '-c', RESTORE, 'sh', String(size), 'pg_restore', ...how], o)
+    tool.stdout.resume()
+    await Promise.all([pipeline(createReadStream(file), tool.stdin).catch(ignoreClosed), tool.done])
+  })
+}
+
+/** A program that no longer reads tells why by its exit code. */
+function ignoreClosed(error: NodeJS.ErrnoException): void {
+  if (!['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(error.code ?? '')) throw error
 }

@@ -82,7 +82,12 @@ export async function makeSet(o: SetRequest): Promise<MadeSet> {
 
 async function lastDumpBytes(directory: string): Promise<number | undefined> {
   const [newest] = await listSets(directory)
-  return newest === undefined ? undefined : (await stat(join(directory, newest, DUMP))).size
+  if (newest === undefined) return undefined
+  const found = await stat(join(directory, newest, DUMP)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    return undefined
+  })
+  return found?.size
 }
 
 function checkShrink(bytes: number, previous = 0): void {
