@@ -5,11 +5,11 @@ import { ownMachine } from '../lib/own-machine.ts'
 import { say } from '../lib/progress.ts'
 import { executed, OPERATIONS, readPage } from '../lib/runbook/execute.ts'
 import { type Situation, Stage } from '../lib/runbook/stage.ts'
-import { startStandIn } from '../lib/stand-in.ts'
+import { addNumber, startStandIn } from '../lib/stand-in.ts'
 import { certificate, diskFull, messages, stackDown } from '../situations/broken.ts'
 import { backups, databaseRestore } from '../situations/data.ts'
 import { everyday } from '../situations/everyday.ts'
-import { lostKey, pepper, rotation } from '../situations/keys.ts'
+import { compromisedHost, lostKey, pepper, rotation, token } from '../situations/keys.ts'
 
 export const title = 'every runbook does what it says'
 
@@ -22,15 +22,19 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   certificate,
   backups,
   'database restore': databaseRestore,
+  token,
   rotation,
   pepper,
   'lost key': lostKey,
+  'compromised host': compromisedHost,
 }
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
   drill.standIn ??= await startStandIn(drill, host)
   const stage = new Stage(drill, host, await ownMachine(drill, host), drill.standIn)
+  // Another host than the one the stand-in was started for does not know its number yet.
+  if (!(await stage.admin('numbers', 'list')).includes(drill.standIn.numberId)) await addNumber(host)
   for (const [name, situation] of Object.entries(SITUATIONS)) {
     const from = performance.now()
     // A situation that could not be made is a finding; the others are made all the same.

@@ -1,8 +1,7 @@
 import { ALERT_SECRETS } from '../lib/alerts.ts'
 import { run } from '../lib/run.ts'
-import type { Situation } from '../lib/runbook/stage.ts'
+import { CUSTOMER, type Situation } from '../lib/runbook/stage.ts'
 
-const CUSTOMER = '+15550003333'
 const SCOPES = 'tools:get_messages,tools:send_message'
 
 /** Nothing has happened: somebody looks, or wants something. */

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
-import type { Situation } from '../lib/runbook/stage.ts'
+import { bootstrap, mustSucceed } from '../lib/bootstrap.ts'
+import { DOMAIN } from '../lib/network.ts'
+import { CUSTOMER, type Situation } from '../lib/runbook/stage.ts'
 
 const HOST_KEY = '/etc/whatsapp-mcp/age.key'
 /** Where the page has the operator put new keys. */
@@ -43,5 +45,42 @@ export const rotation: Situation = async (stage) => {
   await stage.read('rotation.md', { given }, { generated: undefined, finish: undefined })
 }
 
+/** Meta has revoked the token, and said so to somebody who wanted to send. */
+export const token: Situation = async (stage) => {
+  const fresh = newToken()
+  await stage.atMeta({ tokens: [fresh] })
+  await stage.admin('clients', 'create', '--name', 'token-desk', '--display-name', 'Desk')
+  await stage.admin(
+    'grants',
+    'add',
+    '--client',
+    'token-desk',
+    '--phone',
+    stage.numberId,
+    '--verbs',
+    'read,send',
+  )
+  const key = await stage.mint('token-desk', 'tools:send_message')
+  await stage.customerWrites('Are you still there?')
+  await stage.call(key, 'send_message', { phone_number_id: stage.numberId, to: CUSTOMER, body: 'Yes.' })
+  const given = { 'phone-id': stage.numberId }
+  await stage.read('incidents/token.md', { given, typed: { token: () => fresh } }, { revoke: undefined })
+}
+
 /** A value that looks like one of Meta's tokens. */
-export const newToken = (): string => `canary-access-token-${randomBytes(16).toString('hex')}`
+const newToken = (): string => `canary-access-token-${randomBytes(16).toString('hex')}`
+
+/** Somebody was root. What is done to the host comes last, since it ends what the host does. */
+export const compromisedHost: Situation = async (stage) => {
+  const { host, drill } = stage
+  const typed = { token: newToken, 'app-secret': newToken }
+  await stage.read('incidents/compromised-host.md', { typed }, { values: undefined, rest: undefined })
+  await stage.read('incidents/compromised-host.md', {}, { stop: undefined })
+  const { world } = drill
+  const outside = await world.network.client(['curl', '-sk', '--max-time', '3', `https://${DOMAIN}/health`], {
+    mayFail: true,
+  })
+  drill.expect('then nobody is answered', outside.code !== 0, outside.stdout)
+  await host.exec(['ufw', 'default', 'allow', 'outgoing'])
+  mustSucceed(await bootstrap(host, { args: [], limit: 300 }))
+}

@@ -5,6 +5,8 @@ import { ADMIN, DOMAIN } from '../network.ts'
 import type { OwnMachine } from '../own-machine.ts'
 import { execute, type Reader, readPage, type Ways } from './execute.ts'
 
+/** The stand-in's customer for machines. */
+export const CUSTOMER = '+15550003333'
 const KEY = /wamcp_live_[a-z2-7]{28}/
 
 /** Makes the situation that pages are about, and has them read. One file in `situations/` for each. */
@@ -68,9 +70,18 @@ export class Stage {
 
   /** The customer of the stand-in writes to the number. */
   async customerWrites(text: string): Promise<void> {
+    await this.#post(this.phone, { say: text })
+  }
+
+  /** What an operator changes in Meta's settings: tokens that are valid, the app secret. */
+  async atMeta(change: { tokens?: readonly string[]; appSecret?: string }): Promise<void> {
+    await this.#post(new URL('/meta', this.phone).href, change)
+  }
+
+  async #post(url: string, body: unknown): Promise<void> {
     await this.drill.world.network.client([
       ...['curl', '-sS', '--fail', '-H', 'content-type: application/json'],
-      ...['--data', JSON.stringify({ say: text }), this.phone],
+      ...['--data', JSON.stringify(body), url],
     ])
   }
 }
