@@ -39,6 +39,7 @@ import * as outsideIn from './scenarios/outside-in.ts'
 import * as reboot from './scenarios/reboot.ts'
 import * as recover from './scenarios/recover.ts'
 import * as recoverInterrupted from './scenarios/recover-interrupted.ts'
+import * as runbooks from './scenarios/runbooks.ts'
 import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
 
@@ -55,6 +56,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   audit,
   recover,
   'recover-interrupted': recoverInterrupted,
+  runbooks,
   'wrong-key': wrongKey,
   'bad-input': badInput,
   upgrade,
