@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -10,13 +11,17 @@ import { code, page, table } from './markdown.ts'
 
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../..')
+/** Each is made of commands, a file for each in the directory of that name. */
+const VERBS = ['secrets', 'age-key', 'backups', 'rotate']
 const SCRIPTS = [
   'smoke',
   'customer',
   'backup-db',
-  'restore-db',
+  'backup-media',
+  'sync-offsite',
   'sync-audit',
   'verify-audit',
+  'restore-db',
   'restore-host',
   'deploy-certificate',
   'notify',
@@ -42,9 +47,9 @@ export async function cliPage(): Promise<string> {
     '## Bootstrap',
     fence(BOOTSTRAP),
     '## Scripts',
-    ...(await commandsSection('secrets')),
-    ...(await commandsSection('age-key')),
-    ...(await commandsSection('backups')),
+    ...(
+      await Promise.all(VERBS.filter((name) => existsSync(join(ROOT, 'scripts', name))).map(commandsSection))
+    ).flat(),
     ...scripts.flat(),
   )
 }
