@@ -19,6 +19,7 @@ export interface Remote extends AsyncDisposable {
   /** A directory on tmpfs that is removed with the remote; for {@link openIdentity}. */
   readonly privateDirectory: string
   list(directory: RemoteDirectory): Promise<RemoteFile[]>
+  /** @returns `undefined` when it is not there; an error tells that the far side does not answer */
   stat(directory: RemoteDirectory, name: string): Promise<RemoteFile | undefined>
   /**
    * Sends every file of a local directory under its name there.
@@ -75,9 +76,11 @@ export async function openRemote(settings: OffsiteSettings): Promise<Remote> {
     list: (directory) => list(rclone, at(directory)),
     async stat(directory, name) {
       const argv = ['lsjson', '--stat', '--no-modtime', '--no-mimetype', at(directory, name)]
-      const found = listing.element
-        .nullable()
-        .parse(JSON.parse((await rclone.run(argv, { seconds: 60 })) || 'null'))
+      const text = await rclone.run(argv, { seconds: 60 }).catch((error: unknown) => {
+        if (error instanceof Error && error.message.includes('not found')) return 'null'
+        throw error
+      })
+      const found = listing.element.nullable().parse(JSON.parse(text || 'null'))
       return found === null || found.IsDir ? undefined : { name, bytes: found.Size }
     },
     async put(directory, from, bytes, onBytes) {
