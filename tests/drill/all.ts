@@ -33,12 +33,14 @@ import * as badInput from './scenarios/bad-input.ts'
 import * as bootstrap from './scenarios/bootstrap.ts'
 import * as cert from './scenarios/cert.ts'
 import * as conversation from './scenarios/conversation.ts'
+import * as corruptNewest from './scenarios/corrupt-newest.ts'
 import * as interrupted from './scenarios/interrupted.ts'
 import * as offsite from './scenarios/offsite.ts'
 import * as outsideIn from './scenarios/outside-in.ts'
 import * as reboot from './scenarios/reboot.ts'
 import * as recover from './scenarios/recover.ts'
 import * as recoverInterrupted from './scenarios/recover-interrupted.ts'
+import * as restore from './scenarios/restore.ts'
 import * as runbooks from './scenarios/runbooks.ts'
 import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
@@ -54,6 +56,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   cert,
   offsite,
   audit,
+  restore,
+  'corrupt-newest': corruptNewest,
   recover,
   'recover-interrupted': recoverInterrupted,
   runbooks,

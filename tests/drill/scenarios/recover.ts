@@ -92,7 +92,7 @@ async function prepare(drill: Drill, host: Host, standIn: StandIn): Promise<Lost
 }
 
 /** The bootstrap has begun one in the background. */
-async function firstBackupEnded(host: Host): Promise<void> {
+export async function firstBackupEnded(host: Host): Promise<void> {
   await until('end of the first backup', 120, async () => {
     const state = await host.exec(['systemctl', 'is-active', 'whatsapp-mcp-backup', 'whatsapp-mcp-offsite'], {
       mayFail: true,
@@ -208,7 +208,7 @@ async function compare(drill: Drill, host: Host, lost: Lost, { result }: Report)
 
 const screenSchema = z.object({ lines: z.array(z.object({ from: z.string(), text: z.string() })) })
 
-async function pendingOnScreen(drill: Drill, standIn: StandIn): Promise<string[]> {
+export async function pendingOnScreen(drill: Drill, standIn: StandIn): Promise<string[]> {
   const { stdout } = await drill.world.network.client(['curl', '-s', '--max-time', '5', standIn.phone])
   const { lines } = screenSchema.parse(JSON.parse(stdout))
   return lines.flatMap(({ text }) => (text.startsWith('pending ') ? [text] : []))

@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import * as z from 'zod'
+import { REPOSITORY } from '../lib/bootstrap.ts'
+import { addPending, sql } from '../lib/data.ts'
+import type { Drill } from '../lib/drill.ts'
+import type { Host } from '../lib/host.ts'
+import { ADMIN } from '../lib/network.ts'
+import { until } from '../lib/progress.ts'
+import { type Result, tail } from '../lib/run.ts'
+import { smoke } from '../lib/smoke.ts'
+import { type StandIn, startStandIn } from '../lib/stand-in.ts'
+import { firstBackupEnded, pendingOnScreen } from './recover.ts'
+
+export const title = 'the database goes back to a backup: nothing is sent twice, nothing is lost for good'
+
+const NODE = `${REPOSITORY}/node_modules/.bin/node`
+
+/** Runs one of the project's scripts on the host. */
+export function script(host: Host, name: string, ...args: readonly string[]): Promise<Result> {
+  return host.exec([NODE, `${REPOSITORY}/scripts/${name}`, ...args], { mayFail: true, limit: 600 })
+}
+
+const recordSchema = z.object({
+  ok: z.boolean(),
+  seconds: z.number(),
+  result: z
+    .object({
+      set: z.string().optional(),
+      kept: z.string(),
+      held: z.number(),
+      unknown: z.number(),
+      fell_back_from: z.array(z.string()).optional(),
+    })
+    .optional(),
+})
+
+/** What a run of restore-db has said on its standard output. @throws Error with its last lines when it said nothing */
+export function recordOf({ stdout, stderr }: Result): z.infer<typeof recordSchema> {
+  if (!stdout.trimStart().startsWith('{'))
+    throw new Error(`restore-db printed no record\n${tail(stderr, 40)}`)
+  return recordSchema.parse(JSON.parse(stdout))
+}
+
+/** Makes a backup set. @returns its name */
+export async function backUp(host: Host): Promise<string> {
+  const made = await script(host, 'backup-db.ts', '--json')
+  if (made.code !== 0) throw new Error(`backup-db ended with ${made.code}\n${tail(made.stderr, 20)}`)
+  return z.object({ result: z.object({ set: z.string() }) }).parse(JSON.parse(made.stdout)).result.set
+}
+
+/** The customer writes, and the host has it. @returns the text */
+export async function customerWrites(drill: Drill, host: Host, standIn: StandIn): Promise<string> {
+  const say = `drill ${randomUUID()}`
+  await drill.world.network.client(['curl', '-sf', '--max-time', '5', '--data-binary', '@-', standIn.phone], {
+    input: JSON.stringify({ say }),
+  })
+  await until('the message of the customer', 20, async () => (await isThere(host, say)) || undefined)
+  return say
+}
+
+export async function isThere(host: Host, text: string): Promise<boolean> {
+  return (await sql(host, `select 1 from messages where body = :'text'`, { text })).length > 0
+}
+
+export async function run(drill: Drill): Promise<void> {
+  const { host } = await drill.undisturbed()
+  drill.standIn ??= await startStandIn(drill, host)
+  const { standIn } = drill
+  await firstBackupEnded(host)
+  await smoke(drill, host)
+  const early = await customerWrites(drill, host, standIn)
+  await addPending(host, standIn.numberId)
+  const set = await backUp(host)
+  const late = await customerWrites(drill, host, standIn)
+
+  await planOnly(drill, host, set)
+  await killed(drill, host, late)
+  await restored(drill, host, { set, early, late, standIn })
+  await nothingIsSent(drill, host, standIn)
+  await undone(drill, host, late)
+  await removeKept(host)
+  // What was left waiting would be in the way of others.
+  await sql(host, `delete from outbox where state = 'held'`)
+  await smoke(drill, host)
+}
+
+async function planOnly(drill: Drill, host: Host, set: string): Promise<void> {
+  const before = await databases(host)
+  const plan = await script(host, 'backups.ts', 'plan-restore', '--json')
+  const said = z
+    .object({ set: z.string(), missing: z.array(z.string()) })
+    .safeParse(JSON.parse(plan.stdout || '{}'))
+  drill.expect(
+    'the plan names the newest set, and nothing against it',
+    plan.code === 0 && said.data?.set === set,
+    plan.stdout + plan.stderr,
+  )
+  const asked = await script(host, 'restore-db.ts')
+  drill.expect(
+    'without a terminal and --yes it is refused',
+    asked.code === 3,
+    `exit code ${asked.code}\n${asked.stderr}`,
+  )
+  drill.expect('and nothing has changed', (await databases(host)) === before)
+}
+
+/** A run that dies at any moment leaves the server as it was, and running. */
+async function killed(drill: Drill, host: Host, late: string): Promise<void> {
+  for (const seconds of [1, 3, 5]) {
+    const argv = [
+      'timeout',
+      '-s',
+      'KILL',
+      String(seconds),
+      NODE,
+      `${REPOSITORY}/scripts/restore-db.ts`,
+      '--yes',
+    ]
+    const dead = await host.exec(argv, { mayFail: true })
+    // It was quicker than the knife.
+    if (dead.code !== 137) return void (await script(host, 'restore-db.ts', '--undo', '--yes'))
+    const healthy = await isHealthy(host)
+    const same = await isThere(host, late)
+    drill.expect(`killed after ${seconds} s, the server works on the database it had`, healthy && same)
+  }
+}
+
+async function restored(
+  drill: Drill,
+  host: Host,
+  { set, early, late, standIn }: { set: string; early: string; late: string; standIn: StandIn },
+): Promise<void> {
+  const running = script(host, 'restore-db.ts', '--yes', '--json')
+  await sleep(1_500)
+  const other = await script(host, 'restore-db.ts', '--yes')
+  const run = await running
+  const record = recordOf(run)
+  drill.expect('restore-db succeeds', run.code === 0 && record.ok, tail(run.stderr, 30))
+  drill.expect(
+    'a second one meanwhile is refused, and says who is at work',
+    other.code === 3 && /process \d+/.test(other.stderr),
+    other.stderr,
+  )
+  drill.measured.restoreDatabaseSeconds = record.seconds
+  drill.expect('it took the newest set', record.result?.set === set, record.result?.set)
+  drill.expect('what was there before the backup is there', await isThere(host, early))
+  drill.expect('what came after it is gone', !(await isThere(host, late)))
+  const { held, unknown, kept = '' } = record.result ?? {}
+  drill.expect(
+    'two messages are held, one is unknown',
+    held === 2 && unknown === 1,
+    JSON.stringify(record.result),
+  )
+  drill.expect('the database that was live is kept', (await databases(host)).split(' ').includes(kept), kept)
+  const chain = await host.exec([...ADMIN, 'audit', 'verify', '--table-only'], { mayFail: true })
+  drill.expect('the audit chain holds', chain.code === 0, chain.stdout + chain.stderr)
+  const [[action] = []] = await sql(
+    host,
+    `select action from audit_log where id = 1 + (select (detail->>'head_id')::bigint from audit_log
+      where action = 'admin.audit.restored' order by id desc limit 1)`,
+  )
+  drill.expect('its first entry says where the database came from', action === 'admin.audit.restored', action)
+  const units = await host.exec(['systemctl', 'is-active', 'whatsapp-mcp'], { mayFail: true })
+  drill.expect('the unit has not been disturbed', units.code === 0, units.stdout)
+  const after = await customerWrites(drill, host, standIn)
+  drill.expect('what comes in now is stored', await isThere(host, after))
+  await smoke(drill, host)
+}
+
+async function nothingIsSent(drill: Drill, host: Host, standIn: StandIn): Promise<void> {
+  // If they were only waiting for their hour, this would send them now.
+  await sql(host, `update outbox set run_after = now() where state <> 'done'`)
+  await sleep(6_000)
+  const seen = await pendingOnScreen(drill, standIn)
+  drill.expect('nothing that was pending was sent', seen.length === 0, seen.join(', '))
+  const [[id = ''] = []] = await sql(host, `select id from outbox where state = 'held' order by id limit 1`)
+  await host.exec([...ADMIN, 'outbox', 'release', id])
+  const sent = await until('the released message', 20, async () => {
+    const now = await pendingOnScreen(drill, standIn)
+    return now.length > 0 ? now : undefined
+  }).catch(() => [])
+  drill.expect('one that is released is sent, once, and the other stays', sent.length === 1, sent.join(', '))
+}
+
+async function undone(drill: Drill, host: Host, late: string): Promise<void> {
+  const run = await script(host, 'restore-db.ts', '--undo', '--yes', '--json')
+  drill.expect(
+    '--undo takes the kept database back',
+    run.code === 0 && (await isThere(host, late)),
+    tail(run.stderr, 20),
+  )
+}
+
+async function isHealthy(host: Host): Promise<boolean> {
+  const probe = async () =>
+    (await host.exec([...ADMIN, 'healthcheck'], { mayFail: true })).code === 0 || undefined
+  return until('health', 90, probe).catch(() => false)
+}
+
+/** Names, with a space between. */
+async function databases(host: Host): Promise<string> {
+  const rows = await sql(
+    host,
+    `select datname from pg_database where datname like 'wa_mcp%' order by datname`,
+  )
+  return rows.map(([name]) => name).join(' ')
+}
+
+/** Databases that restores have kept. */
+export async function removeKept(host: Host): Promise<void> {
+  for (const name of (await databases(host)).split(' '))
+    if (name.startsWith('wa_mcp_before_')) await sql(host, 'drop database :"name"', { name })
+}
