@@ -11,6 +11,7 @@ import { Refused } from './lib/fail.ts'
 import { requiredHostSecret } from './lib/host-secrets.ts'
 
 const SEGMENTS = '/var/lib/whatsapp-mcp/audit'
+const DEFAULT_USER = 'whatsapp-audit'
 
 await runCommand(
   'scripts/sync-audit.ts',
@@ -23,7 +24,7 @@ an alarm.`,
   --json              the record of this run on standard output
   --new-remote HOST   make a key, and print the value of audit_remote for secrets.ts set
     --port NUMBER     of the SSH server (default: 22)
-    --user NAME       account of the archive (default: whatsapp-audit)
+    --user NAME       account of the archive (default: ${DEFAULT_USER})
 
 Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 refused before anything was changed.`,
     options: {
@@ -31,7 +32,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 refused before anything was changed
       json: { type: 'boolean', default: false },
       'new-remote': { type: 'string' },
       port: { type: 'string', default: '22' },
-      user: { type: 'string', default: 'whatsapp-audit' },
+      user: { type: 'string', default: DEFAULT_USER },
     },
     async run(o) {
       if (o['new-remote'] !== undefined)
@@ -83,5 +84,6 @@ async function printNewRemote(place: { host: string; port: number; user: string 
   tell(`Host key of ${place.host}; compare it there: ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub`)
   tell(`  ${fingerprint}`)
   tell('Allow this key on the other machine, as root in a clone of this repository:')
-  tell(`  ./scripts/audit/setup-archive.sh --user ${place.user} '${publicKey}'`)
+  const account = place.user === DEFAULT_USER ? '' : `--user ${place.user} `
+  tell(`  ./scripts/audit/setup-archive.sh ${account}'${publicKey}'`)
 }

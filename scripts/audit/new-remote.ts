@@ -32,7 +32,7 @@ export async function newRemote(
   const known_hosts = known.join('\n')
   await using directory = await openPrivateDirectory()
   const file = join(directory.path, 'key')
-  await mustRun(['-q', '-t', 'ed25519', '-N', '', '-C', 'whatsapp-mcp audit', '-f', file])
+  await mustRun(['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', file])
   const fingerprint = await mustRun(['-l', '-f', '-'], known_hosts)
   return {
     settings: { ...place, key: await readFile(file, 'utf8'), known_hosts },

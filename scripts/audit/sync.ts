@@ -6,7 +6,7 @@ import { type Head, headName, headText } from './head.ts'
 import type { LocalSegment } from './local.ts'
 import { type Holdings, OtherFile, type RemoteArchive } from './remote.ts'
 
-const NEXT = 'see docs/operations/audit-archive.md, "When it complains"'
+const NEXT = 'see docs/operations/audit-archive.md, Decide'
 
 /** What the far side found, which read every row. */
 export interface Verdict {

@@ -1,5 +1,6 @@
 import { REPOSITORY } from './bootstrap.ts'
 import { run } from './run.ts'
+import type { Place } from './runbook/shell.ts'
 import type { Vault } from './vault.ts'
 
 const HOME = '/var/lib/whatsapp-audit'
@@ -16,6 +17,13 @@ export async function setUpArchive(vault: Vault, clone: string): Promise<void> {
   const key = vault.keys.users['whatsapp-audit'].publicKey
   await vault.exec([`${REPOSITORY}/scripts/audit/setup-archive.sh`, key])
 }
+
+/** The far side as its operator sees it, in the clone. */
+export const atArchive = (vault: Vault): Place => ({
+  directory: REPOSITORY,
+  exec: (argv, options) =>
+    vault.exec(['env', 'PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin', ...argv], options),
+})
 
 /** What the far side says of its archive when its own operator asks. */
 export async function verifyThere(vault: Vault): Promise<{ whole: boolean; said: string }> {

@@ -1,11 +1,13 @@
 import * as z from 'zod'
-import { SEGMENTS, segmentsThere, verifyThere } from '../lib/archive.ts'
+import { atArchive, SEGMENTS, segmentsThere, setUpArchive, verifyThere } from '../lib/archive.ts'
 import { attackArchive } from '../lib/archive-attack.ts'
 import { REPOSITORY } from '../lib/bootstrap.ts'
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
 import { ADMIN } from '../lib/network.ts'
 import { until } from '../lib/progress.ts'
+import { execute, readPage } from '../lib/runbook/execute.ts'
+import { VAULT } from '../lib/vault.ts'
 
 export const title = 'the audit log is on another machine within the hour, where nobody can rewrite it'
 
@@ -35,6 +37,7 @@ export async function run(drill: Drill): Promise<void> {
     return stdout.trim() === 'activating' ? undefined : true
   })
 
+  await byTheBook(drill, host)
   await closeSegment(host)
   const first = await ship(host)
   drill.expect('its service sends what was closed', first.ok && (first.result?.sent ?? 0) > 0, said(first))
@@ -51,6 +54,24 @@ export async function run(drill: Drill): Promise<void> {
   await killed(drill, host)
   const last = await verifyThere(vault)
   drill.expect('after all that the archive is whole', last.whole, last.said)
+  await asBefore(drill, host)
+}
+
+/** Sets it up anew as the page says, which is also how the key is replaced. */
+async function byTheBook(drill: Drill, host: Host): Promise<void> {
+  await execute(await readPage('audit-archive.md'), {
+    ...{ drill, host, scenario: 'audit', own: atArchive(drill.world.vault) },
+    given: { 'archive-host': VAULT },
+  })
+}
+
+/** The key of the material again: a host that is restored from it must find its way. */
+async function asBefore(drill: Drill, host: Host): Promise<void> {
+  await host.exec(['git', '-C', REPOSITORY, 'checkout', '--quiet', 'secrets/secrets.enc.yaml'])
+  await setUpArchive(drill.world.vault, drill.world.material.clone)
+  await host.exec(['systemctl', 'restart', 'whatsapp-mcp'], { limit: 180 })
+  const back = await ship(host)
+  drill.expect('with the key of before it goes on', back.ok, said(back))
   await host.exec(['systemctl', 'start', 'whatsapp-mcp-audit.timer'])
 }
 
