@@ -37,6 +37,7 @@ import * as corruptNewest from './scenarios/corrupt-newest.ts'
 import * as interrupted from './scenarios/interrupted.ts'
 import * as offsite from './scenarios/offsite.ts'
 import * as outsideIn from './scenarios/outside-in.ts'
+import * as programs from './scenarios/programs.ts'
 import * as reboot from './scenarios/reboot.ts'
 import * as recover from './scenarios/recover.ts'
 import * as recoverInterrupted from './scenarios/recover-interrupted.ts'
@@ -52,6 +53,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   conversation,
   reboot,
   'outside-in': outsideIn,
+  programs,
   backup,
   cert,
   offsite,

@@ -45,6 +45,9 @@ async function install(): Promise<void> {
     ['openssl', 'openssl'],
     ['ssh-keygen', 'openssh-client'],
     ['git', 'git'],
+    // For the tests that need them.
+    ['age', 'age'],
+    ['rclone', 'rclone'],
     ['ssh-keygen', 'openssh-client'],
     // Ubuntu does not bring the keys Debian signs with.
     ['/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'],
