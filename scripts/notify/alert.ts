@@ -20,9 +20,11 @@ export function composeAlert(
   failed: FailedUnit,
   o: { host: string; at: Date; since: number; secrets: readonly string[] },
 ): Alert {
+  // 0 where not the program itself failed but what came after it.
+  const why = failed.status === 0 ? failed.result : `${failed.result} ${failed.status}`
   const more = o.since === 0 ? '' : `, and ${o.since} more since the last alert`
   return {
-    text: `${o.host}: ${failed.unit} failed (${failed.result}, ${failed.status})${more}`,
+    text: `${o.host}: ${failed.unit} failed (${why})${more}`,
     ...failed,
     lines: failed.lines.map((line) => redact(line, o.secrets)),
     host: o.host,

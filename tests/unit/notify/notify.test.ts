@@ -25,13 +25,14 @@ describe('an alert', () => {
   it('says in one line what failed where, and in the others why', () => {
     expect(composeAlert(FAILED, ABOUT)).toEqual({
       ...FAILED,
-      text: 'wa1: whatsapp-mcp-backup.service failed (exit-code, 1)',
+      text: 'wa1: whatsapp-mcp-backup.service failed (exit-code 1)',
       lines: ['failed  only 3 GB are free', 'password ‹redacted› refused for ‹redacted›'],
       host: 'wa1',
       at: '2026-11-21T08:00:00.000Z',
       since: 0,
       next: 'journalctl -u whatsapp-mcp-backup.service -e',
     })
+    expect(composeAlert({ ...FAILED, status: 0 }, ABOUT).text).toMatch(/failed \(exit-code\)$/)
     expect(composeAlert(FAILED, { ...ABOUT, since: 3 }).text).toMatch(/, and 3 more since the last alert$/)
   })
 
