@@ -6,7 +6,7 @@ import { $ } from 'zx'
 import { Secret } from '../secrets/secret.ts'
 import { isMain, scriptArguments } from './lib/entry.ts'
 import { type Check, type SmokeTarget, smoke } from './lib/smoke.ts'
-import { COMPOSE, STACK_ENV } from './lib/stack.ts'
+import { ADMIN, COMPOSE, domainOfThisHost } from './lib/stack.ts'
 
 const USAGE = `Usage: npx zx scripts/smoke.ts [options]        on the host, as root
 
@@ -22,14 +22,6 @@ refused) and, with a real MCP client and a key that lives for minutes, its tools
   --help           this text
 
 Exit codes: 0 all checks hold, 1 one does not, 2 wrong usage.`
-
-const ADMIN = ['exec', '-T', 'app', '/nodejs/bin/node', '/app/server.js'] as const
-
-async function domainOfThisHost(): Promise<string> {
-  const domain = /^WA_DOMAIN=(.+)$/m.exec(await readFile(STACK_ENV, 'utf8'))?.[1]
-  if (domain === undefined) throw new Error(`${STACK_ENV} names no WA_DOMAIN; run the bootstrap`)
-  return domain
-}
 
 /** The checks against the stack of this host. */
 export async function smokeHost(o: {

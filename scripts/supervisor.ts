@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { $ } from 'zx'
 import { COMPOSE, SERVICES } from './lib/stack.ts'
+import { ALIGN_SUPERUSER, PSQL } from './lib/superuser.ts'
 
 const POLL_SECONDS = 5
 /** Docker's own restart of a crashed container takes less. */
@@ -30,6 +31,11 @@ async function notify(...state: string[]): Promise<void> {
 async function start(): Promise<void> {
   await run`docker ${COMPOSE} up --detach --wait --wait-timeout 90 postgres`
   // On every start: cheap when there is nothing to do, and right after a restore or a rotated password.
+  await run({
+    input: ALIGN_SUPERUSER,
+    stdio: ['pipe', 'inherit', 'inherit'],
+    timeout: '30s',
+  })`docker ${COMPOSE} exec -T postgres ${PSQL}`
   await run`docker ${COMPOSE} run --rm --no-deps -T migrate`
   await run`docker ${COMPOSE} up --detach --wait --wait-timeout 120 --remove-orphans ${SERVICES}`
 }

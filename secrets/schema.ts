@@ -100,6 +100,14 @@ const table = {
     source: { generate: 32 },
     minLength: 32,
   },
+  media_signing_secret_previous: {
+    title: 'Key of media links before the last rotation, accepted while links made with it live',
+    consumers: ['app'],
+    env: 'MEDIA_SIGNING_SECRET_PREVIOUS',
+    source: 'ask',
+    optional: true,
+    minLength: 32,
+  },
   inngest_event_key: {
     title: 'Key with which events are handed to Inngest, where Inngest is used',
     consumers: ['app', 'inngest'],
@@ -220,7 +228,12 @@ export const FAMILIES = {
 
 type Family = keyof typeof FAMILIES
 
-export type SecretName = FixedSecretName | `${Family}${string}`
+export type SecretName = FixedSecretName | ReplacedName | `${Family}${string}`
+
+const PREVIOUS = '_previous'
+
+/** Where the value before stays while a secret is being replaced, until it is proved that it no longer works. */
+export type ReplacedName = `${FixedSecretName}${typeof PREVIOUS}`
 
 /** What follows the name of the family: the number's, the app's or the job's. */
 const MEMBER = /^[a-z0-9_]{1,48}$/
@@ -228,10 +241,23 @@ const MEMBER = /^[a-z0-9_]{1,48}$/
 /** @returns `undefined` for a name that is none of ours. */
 export function findSpec(name: string): SecretSpec | undefined {
   if (Object.hasOwn(SECRETS, name)) return SECRETS[name as FixedSecretName]
+  const replaced = name.endsWith(PREVIOUS) ? name.slice(0, -PREVIOUS.length) : ''
+  if (Object.hasOwn(SECRETS, replaced)) return specOfReplaced(SECRETS[replaced as FixedSecretName])
   const family = Object.entries(FAMILIES).find(
     ([start]) => name.startsWith(start) && MEMBER.test(name.slice(start.length)),
   )
   return family?.[1]
+}
+
+/** Nobody reads it: where a server accepts the value before, the list names it itself. */
+function specOfReplaced({ title, minLength }: SecretSpec): SecretSpec {
+  return {
+    title: `${title}; the one before, while its replacement is not yet proved`,
+    consumers: [],
+    source: 'ask',
+    optional: true,
+    minLength,
+  }
 }
 
 /** @throws Error for a name of no family, which the type alone cannot exclude. */

@@ -22,9 +22,10 @@ export function createCore(config: AppConfig, log: Logger, ground = createGround
     tokenOf: (number) => numbers.tokenOf(number),
   })
   const { mediaRoot: root, mediaSigningSecret: signingSecret, publicUrl, defaultPhoneNumberId } = config
+  const previousSigningSecret = config.previousMediaSigningSecret
   const files = createMediaService({
     ...{ sql, graph, numbers, grants, audit, log },
-    ...{ root, signingSecret, publicUrl },
+    ...{ root, signingSecret, previousSigningSecret, publicUrl },
   })
   const sending = createOutboundService({ sql, graph, numbers, listener, audit })
   const jobs = [...createInboundJobs({ sql, numbers, audit, rush, log }), ...sending.jobs, ...files.jobs]

@@ -34,7 +34,7 @@ export interface Check {
 type Probe = (target: SmokeTarget) => Promise<string>
 
 /** The client that smoke tests act as; its keys live for minutes. */
-const CLIENT = 'smoke-test'
+export const CLIENT = 'smoke-test'
 const KEY = /wamcp_live_[a-z2-7]{28}/
 const KEY_LIFETIME_MS = 600_000
 
@@ -184,8 +184,8 @@ function transport({ url, address }: SmokeTarget, key: string): Transport {
 }
 
 /** Mints a key for the smoke test's own client, which the first run creates. */
-async function mintKey(
-  { admin }: SmokeTarget,
+export async function mintKey(
+  { admin }: Pick<SmokeTarget, 'admin'>,
   options: readonly string[] = [],
 ): Promise<{ key: string; id: string }> {
   const expires = new Date(Date.now() + KEY_LIFETIME_MS).toISOString()

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -19,3 +20,13 @@ export const TLS_DIRECTORY = '/var/lib/whatsapp-mcp/tls'
 
 /** The user of the nginx container, who reads the certificate. */
 export const NGINX_GID = 101
+
+/** After `docker ${COMPOSE}`: the server's commands for its operator. */
+export const ADMIN = ['exec', '-T', 'app', '/nodejs/bin/node', '/app/server.js'] as const
+
+/** @throws Error where the bootstrap has not been */
+export async function domainOfThisHost(): Promise<string> {
+  const domain = /^WA_DOMAIN=(.+)$/m.exec(await readFile(STACK_ENV, 'utf8'))?.[1]
+  if (domain === undefined) throw new Error(`${STACK_ENV} names no WA_DOMAIN; run the bootstrap`)
+  return domain
+}

@@ -6,6 +6,7 @@ import type { Command } from './command.ts'
 import { eventCommands } from './events.ts'
 import { grantCommands } from './grants.ts'
 import { keyCommands } from './keys.ts'
+import { mediaCommands } from './media.ts'
 import { numberCommands } from './numbers.ts'
 import { outboxCommands } from './outbox.ts'
 import { usageCommands } from './usage.ts'
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   ...grantCommands,
   ...numberCommands,
   ...appCommands,
+  ...mediaCommands,
   ...eventCommands,
   ...outboxCommands,
   ...approvalCommands,

@@ -1,8 +1,9 @@
+import type { Secret } from '../../secrets/secret.ts'
 import type { Queryable } from '../db/pool.ts'
 import { duration, future, integer, list, scope, slug, title, uuid } from './checks.ts'
-import { type Command, command } from './command.ts'
+import { type AdminContext, type Command, command } from './command.ts'
 import { mintKey, rotateKey } from './key-minting.ts'
-import { may, must } from './option.ts'
+import { flag, may, must } from './option.ts'
 import { AdminError, type Report } from './report.ts'
 import { day, table } from './table.ts'
 
@@ -70,6 +71,14 @@ export function revokeKey(o: { id: string }) {
   }
 }
 
+/** @throws AdminError when there is no previous pepper. */
+function pepperFor({ config }: AdminContext, previous: boolean): Secret {
+  if (!previous) return config.pepper
+  if (config.previousPepper === undefined)
+    throw new AdminError('There is no previous pepper: no rotation is under way.')
+  return config.previousPepper.pepper
+}
+
 const ID = { placeholder: 'ID', read: uuid }
 
 export const keyCommands: readonly Command[] = [
@@ -88,8 +97,11 @@ export const keyCommands: readonly Command[] = [
       expires: may('WHEN', '90d, or a date; default: never', future),
       rpm: may('COUNT', 'requests per minute, default 60', integer(1, 100_000)),
       daily: may('COUNT', 'messages per day (UTC), default 250', integer(0, 1_000_000)),
+      'previous-pepper': flag(
+        'hash it as keys from before the rotation of the pepper are, to see what becomes of those',
+      ),
     },
-    run: (o) => (context) => mintKey(o)(context.sql, context.config),
+    run: (o) => (context) => mintKey(o)(context.sql, { pepper: pepperFor(context, o['previous-pepper']) }),
   }),
   command({
     name: 'keys list',

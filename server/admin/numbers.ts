@@ -8,7 +8,8 @@ import {
   rotateNumberToken,
   switchNumber,
 } from './number-changes.ts'
-import { may, must } from './option.ts'
+import { checkNumbers } from './number-check.ts'
+import { flag, may, must } from './option.ts'
 
 const id = { 'phone-id': must('ID', "Meta's id of the number", metaId) }
 const tokenRef = 'where its access token is, default secrets://wa_default_access_token'
@@ -44,6 +45,17 @@ export const numberCommands: readonly Command[] = [
     audited: 'not',
     options: {},
     run: () => (context) => listNumbers(context.sql),
+  }),
+  command({
+    name: 'numbers check',
+    summary: 'asks Meta about each number, with its own token; exit code 1 when Meta refuses one',
+    audited: 'not',
+    options: {
+      'phone-id': may('ID', 'only this number', metaId),
+      'token-ref': may('REF', 'only numbers whose access token is there', secretRef),
+      'token-stdin': flag('with a token on standard input instead, such as one that should be revoked'),
+    },
+    run: (o) => checkNumbers({ phoneId: o['phone-id'], tokenRef: o['token-ref'], token: o['token-stdin'] }),
   }),
   command({
     name: 'numbers rotate-token',

@@ -26,9 +26,11 @@ export interface AppConfig {
   readonly previousPepper: PreviousPepper | undefined
   /** Where `secrets://name` of the database is looked up, after `secretOverrides`. */
   readonly secretsDir: string
-  /** Secrets that were read at the start, by name. */
+  /** Secrets that the environment names, by name. The files of the others are read anew each time. */
   readonly secretOverrides: ReadonlyMap<string, Secret>
   readonly mediaSigningSecret: Secret
+  /** Accepted, never signed with, while a rotation is under way. */
+  readonly previousMediaSigningSecret: Secret | undefined
   readonly graphUrl: URL
   /** `v26.0` */
   readonly graphVersion: string
@@ -103,7 +105,15 @@ const auditSchema = z.object({
     .default('/var/lib/whatsapp-mcp/audit')
     .describe('Where closed segments of the audit log go'),
 })
-const adminSchema = z.object({ ...databaseSchema.shape, ...auditSchema.shape })
+const graphSchema = z.object({
+  WA_GRAPH_URL: plainUrl.default(new URL('https://graph.facebook.com')).describe("Meta's Graph API"),
+  WA_GRAPH_API_VERSION: z
+    .string()
+    .regex(/^v\d{2,3}\.\d$/, { error: 'must be a version, such as v26.0' })
+    .default('v26.0')
+    .describe('Version of the Graph API, in every path'),
+})
+const adminSchema = z.object({ ...databaseSchema.shape, ...auditSchema.shape, ...graphSchema.shape })
 const appSchema = z.object({
   ...listenSchema.shape,
   ...databaseSchema.shape,
@@ -111,12 +121,7 @@ const appSchema = z.object({
   PUBLIC_URL: httpsUrl.describe(
     '`https://wa.example.org`: its host is what `Host` and `Origin` may say, and where links to files lead',
   ),
-  WA_GRAPH_URL: plainUrl.default(new URL('https://graph.facebook.com')).describe("Meta's Graph API"),
-  WA_GRAPH_API_VERSION: z
-    .string()
-    .regex(/^v\d{2,3}\.\d$/, { error: 'must be a version, such as v26.0' })
-    .default('v26.0')
-    .describe('Version of the Graph API, in every path'),
+  ...graphSchema.shape,
   WA_DEFAULT_PHONE_NUMBER_ID: z
     .string()
     .regex(/^\d{5,32}$/, { error: "must be Meta's id of the number: digits" })
@@ -152,12 +157,7 @@ export function loadAppConfig(env: Environment = process.env): AppConfig {
     logLevel: values.LOG_LEVEL,
     publicUrl: values.PUBLIC_URL,
     databaseUrl: values.DATABASE_URL,
-    databasePassword: secrets.required('postgres_app_password'),
-    pepper: secrets.required('api_key_pepper'),
-    previousPepper: previousPepper(secrets, problems),
-    secretsDir: env.SECRETS_DIR || '/run/secrets',
-    secretOverrides: secrets.all,
-    mediaSigningSecret: secrets.required('media_signing_secret'),
+    ...secretsOfApp(env, secrets, problems),
     graphUrl: values.WA_GRAPH_URL,
     graphVersion: values.WA_GRAPH_API_VERSION,
     defaultPhoneNumberId: values.WA_DEFAULT_PHONE_NUMBER_ID,
@@ -176,6 +176,19 @@ export function loadAppConfig(env: Environment = process.env): AppConfig {
         ? undefined
         : { bind: values.METRICS_BIND, port: values.METRICS_PORT },
   }))
+}
+
+/** What the server and the commands of the operator read alike. */
+function secretsOfApp(env: Environment, secrets: SecretReader, problems: string[]) {
+  return {
+    databasePassword: secrets.required('postgres_app_password'),
+    pepper: secrets.required('api_key_pepper'),
+    previousPepper: previousPepper(secrets, problems),
+    secretsDir: env.SECRETS_DIR || '/run/secrets',
+    secretOverrides: secrets.given,
+    mediaSigningSecret: secrets.required('media_signing_secret'),
+    previousMediaSigningSecret: secrets.optional('media_signing_secret_previous'),
+  }
 }
 
 /** All of it or nothing: half a configuration would send events to the vendor's cloud, or leave calls unverified. */
@@ -200,20 +213,32 @@ function inngest(
   return { baseUrl, serveOrigin, signingKey, previousSigningKey, eventKey }
 }
 
-/** Settings of the admin commands: those of `serve` that concern the database, the keys and the archive of the audit log. */
+/** Settings of the admin commands: those of `serve` but for where it listens and what it stores. */
 export type AdminConfig = Pick<
   AppConfig,
-  'databaseUrl' | 'databasePassword' | 'pepper' | 'logLevel' | 'auditDir'
+  | 'databaseUrl'
+  | 'databasePassword'
+  | 'pepper'
+  | 'previousPepper'
+  | 'mediaSigningSecret'
+  | 'previousMediaSigningSecret'
+  | 'secretsDir'
+  | 'secretOverrides'
+  | 'graphUrl'
+  | 'graphVersion'
+  | 'logLevel'
+  | 'auditDir'
 >
 
 /** @throws ConfigError listing everything that is wrong. */
 export function loadAdminConfig(env: Environment = process.env): AdminConfig {
-  return load(env, adminSchema, 'app', (values, secrets) => ({
+  return load(env, adminSchema, 'app', (values, secrets, problems) => ({
     logLevel: values.LOG_LEVEL,
     databaseUrl: values.DATABASE_URL,
-    databasePassword: secrets.required('postgres_app_password'),
-    pepper: secrets.required('api_key_pepper'),
     auditDir: values.AUDIT_DIR,
+    graphUrl: values.WA_GRAPH_URL,
+    graphVersion: values.WA_GRAPH_API_VERSION,
+    ...secretsOfApp(env, secrets, problems),
   }))
 }
 

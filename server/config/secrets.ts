@@ -14,6 +14,7 @@ export interface PreviousPepper {
 /** The secrets of one consumer, all read and checked. */
 export class SecretReader {
   readonly #found = new Map<FixedSecretName, Secret>()
+  readonly #given = new Map<FixedSecretName, Secret>()
 
   /** Reads every secret `consumer` is given; what is wrong is added to `problems`. */
   constructor(env: Readonly<Record<string, string | undefined>>, consumer: Consumer, problems: string[]) {
@@ -23,7 +24,9 @@ export class SecretReader {
       if (spec.env === undefined || !spec.consumers.includes(consumer)) continue
       try {
         const secret = resolveSecret(name, env[spec.env], dir)
-        if (secret !== undefined) this.#found.set(name, secret)
+        if (secret === undefined) continue
+        this.#found.set(name, secret)
+        if (env[spec.env] !== undefined) this.#given.set(name, secret)
       } catch (error) {
         if (!(error instanceof SecretError)) throw error
         problems.push(error.message)
@@ -31,9 +34,9 @@ export class SecretReader {
     }
   }
 
-  /** By name. */
-  get all(): ReadonlyMap<string, Secret> {
-    return this.#found
+  /** Those that the environment names; all others are files, which may be replaced while we run. */
+  get given(): ReadonlyMap<string, Secret> {
+    return this.#given
   }
 
   optional(name: FixedSecretName): Secret | undefined {

@@ -37,10 +37,11 @@ export function createMediaHandler(o: {
   files: MediaFiles
   audit: Audit
   signingSecret: Secret
+  previousSigningSecret?: Secret | undefined
   log: Logger
 }): Handler {
   return async (exchange) => {
-    const ticket = verifyTicket(o.signingSecret, exchange.path.slice('/media/'.length))
+    const ticket = verified(exchange.path.slice('/media/'.length))
     if (ticket === undefined) {
       authFailures.inc({ surface: 'media' })
       throw new HttpError(404, 'not_found')
@@ -51,6 +52,12 @@ export function createMediaHandler(o: {
     })
     if (admitted === undefined) throw new HttpError(404, 'not_found')
     await answer(exchange, admitted.file, admitted.size)
+  }
+
+  /** Links made before a rotation of the key still have some minutes to live. */
+  function verified(token: string): MediaTicket | undefined {
+    const previous = o.previousSigningSecret
+    return verifyTicket(o.signingSecret, token) ?? (previous && verifyTicket(previous, token))
   }
 
   /** Whether the one who holds the link may still see what it shows; on record either way, before the first byte leaves. */

@@ -32,6 +32,7 @@ export interface MediaServiceOptions {
   readonly audit: Audit
   readonly root: string
   readonly signingSecret: Secret
+  readonly previousSigningSecret?: Secret | undefined
   readonly publicUrl: URL
   readonly log: Logger
   /** How URLs that clients name are fetched; the open internet unless a test says otherwise. */

@@ -42,6 +42,7 @@ import * as reboot from './scenarios/reboot.ts'
 import * as recover from './scenarios/recover.ts'
 import * as recoverInterrupted from './scenarios/recover-interrupted.ts'
 import * as restore from './scenarios/restore.ts'
+import * as rotateEverything from './scenarios/rotate-everything.ts'
 import * as runbooks from './scenarios/runbooks.ts'
 import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
@@ -60,6 +61,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   audit,
   restore,
   'corrupt-newest': corruptNewest,
+  // Leaves the host with other secrets than the drill knows: the last one on it.
+  'rotate-everything': rotateEverything,
   recover,
   'recover-interrupted': recoverInterrupted,
   runbooks,

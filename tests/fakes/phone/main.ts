@@ -34,6 +34,12 @@ const orderSchema = z.union([
   z.strictObject({ press: z.string().min(1) }),
 ])
 
+/** What an operator can do at Meta: make and revoke access tokens, reset the app secret. */
+const metaSchema = z.strictObject({
+  tokens: z.array(z.string()).optional(),
+  appSecret: z.string().optional(),
+})
+
 const { numberId, wabaId, host } = settings
 const graph = await startFakeGraph({
   tokens: [settings.token],
@@ -80,6 +86,8 @@ const smoke = newPhone({ waId: '15550003333', name: 'Smoke test' })
 const control = createServer(async (request, response) => {
   const phone = request.url === '/smoke' ? smoke : ana
   try {
+    if (request.url === '/meta')
+      return answer(response, 200, administer(metaSchema.parse(await json(request))))
     if (request.method === 'GET') return answer(response, 200, { lines: phone.lines })
     const order = orderSchema.safeParse(await json(request))
     if (!order.success) return answer(response, 400, { error: z.prettifyError(order.error) })
@@ -98,6 +106,15 @@ function obey(phone: Phone, order: z.infer<typeof orderSchema>) {
   if ('say' in order) return phone.say(order.say)
   if ('press' in order) return phone.press(order.press)
   return phone.sendPicture(Buffer.from(order.picture, 'base64'), order.mimeType, order.caption)
+}
+
+function administer({ tokens, appSecret }: z.infer<typeof metaSchema>) {
+  if (tokens) {
+    graph.tokens.clear()
+    for (const token of tokens) graph.tokens.add(token)
+  }
+  if (appSecret) for (const phone of [ana, smoke]) phone.appSecret = appSecret
+  return { tokens: graph.tokens.size }
 }
 
 function answer(response: ServerResponse, status: number, body: unknown): void {

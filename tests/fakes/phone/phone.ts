@@ -50,6 +50,8 @@ export class NothingToPress extends Error {
  */
 export class Phone {
   readonly lines: Line[] = []
+  /** Signs the deliveries; it may be reset. */
+  appSecret: string
   readonly #o: PhoneOptions
   readonly #customer: Customer
   /** Choices by title, of every interactive message or template on the screen, the newest last. */
@@ -57,6 +59,7 @@ export class Phone {
 
   constructor(options: PhoneOptions) {
     this.#o = options
+    this.appSecret = options.appSecret
     this.#customer = options.customer
   }
 
@@ -136,14 +139,14 @@ export class Phone {
   }
 
   async #deliver(value: Json): Promise<void> {
-    const { numberId, wabaId, webhook, appSecret } = this.#o
+    const { numberId, wabaId, webhook } = this.#o
     const metadata = { display_phone_number: BUSINESS, phone_number_id: numberId }
     const change = { field: 'messages', value: { messaging_product: 'whatsapp', metadata, ...value } }
     const body = JSON.stringify({
       object: 'whatsapp_business_account',
       entry: [{ id: wabaId, changes: [change] }],
     })
-    const signature = createHmac('sha256', appSecret).update(body).digest('hex')
+    const signature = createHmac('sha256', this.appSecret).update(body).digest('hex')
     const response = await fetch(webhook, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'x-hub-signature-256': `sha256=${signature}` },

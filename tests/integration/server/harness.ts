@@ -59,6 +59,7 @@ export async function startHarness(
       ['wa_default_access_token', SECRETS.accessToken],
     ]),
     mediaSigningSecret: SECRETS.mediaSigning,
+    previousMediaSigningSecret: undefined,
     graphUrl: new URL('http://127.0.0.1:9'),
     graphVersion: 'v26.0',
     defaultPhoneNumberId: undefined,

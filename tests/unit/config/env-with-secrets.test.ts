@@ -45,7 +45,8 @@ test('two addresses and a directory of secrets are enough', () => {
   const config = loadAppConfig(env)
   expect(config).toMatchObject({ bind: '127.0.0.1', port: 3000, logLevel: 'info', previousPepper: undefined })
   expect(config.publicUrl.hostname).toBe('wa.example.org')
-  expect(config.secretOverrides.get('wa_app_secret')?.reveal()).toBe(VALUES.wa_app_secret)
+  // A file may be replaced while we run, so it is not held on to.
+  expect([...config.secretOverrides.keys()]).toEqual([])
   expect(config.databasePassword.reveal()).toBe(VALUES.postgres_app_password)
 })
 

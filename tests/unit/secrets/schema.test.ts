@@ -48,6 +48,23 @@ describe('the list of secrets', () => {
   })
 })
 
+describe('the value before, while a secret is replaced', () => {
+  it('may stand beside it, and no container is given it unless the list says so', () => {
+    expect(specOf('postgres_password_previous')).toMatchObject({
+      consumers: [],
+      optional: true,
+      minLength: 24,
+    })
+    expect(specOf('wa_default_access_token_previous').consumers).toEqual([])
+    expect(specOf('wa_webhook_verify_token_previous').consumers).toEqual([])
+    expect(specOf('api_key_pepper_previous').consumers).toEqual(['app'])
+    expect(specOf('media_signing_secret_previous').consumers).toEqual(['app'])
+    expect(isSecretName('no_such_secret_previous')).toBe(false)
+    expect(isSecretName('_previous')).toBe(false)
+    expect(problemOfValue('postgres_password_previous', new Secret('short'))).toMatch(/at least 24/)
+  })
+})
+
 describe('families of secrets', () => {
   const value = new Secret('0123456789abcdef')
 

@@ -109,7 +109,7 @@ test('the help of every group names every command and option of it', () => {
 })
 
 test('whatever changes something is audited', () => {
-  const reading = /^(\S+ (list|show|tail|verify)|usage)$/
+  const reading = /^(\S+ (check|list|probe|show|tail|verify)|usage)$/
   for (const { name, audited } of COMMANDS)
     expect([name, audited === 'not']).toEqual([name, reading.test(name)])
 })
