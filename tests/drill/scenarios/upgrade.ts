@@ -6,6 +6,7 @@ import { DOMAIN } from '../lib/network.ts'
 import { mintKey } from '../lib/outside/clients.ts'
 import { type Previous, preparePrevious, previousCommit } from '../lib/previous.ts'
 import { timed } from '../lib/progress.ts'
+import { execute, readPage } from '../lib/runbook/execute.ts'
 import { smoke } from '../lib/smoke.ts'
 import { addNumber, startStandIn } from '../lib/stand-in.ts'
 
@@ -27,20 +28,26 @@ export async function run(drill: Drill): Promise<void> {
   const before = await rows(host)
   const messages = before.filter((row) => row.startsWith('messages ')).length
   drill.expect('the release before holds messages', messages > 0, `${messages}`)
-  await backUp(drill, host)
 
-  await timed('upgrade', () => upgrade(drill, host, previous))
-  await compare(drill, host, { before, key, when: 'upgraded' })
-  const newer = await migrations(host)
-  const runs = await image(host)
-  drill.expect('upgraded: the app runs from the new image', runs === digestOf(drill.world.stack.app), runs)
-  const timers = await host.sh('systemctl list-timers --no-legend "whatsapp-mcp-*" | wc -l')
-  drill.expect('upgraded: backups are scheduled', Number(timers.stdout) === 4, timers.stdout)
-
-  // The server alone goes back: units, scripts and secrets of the newer release know how to run it.
-  await host.write(ANSWERS, drill.answers({ app: previous.image }), '0600')
-  const back = await timed('back', () => bootstrap(host, { args: ['--answers', ANSWERS], onLine: follow }))
-  mustSucceed(back)
+  await host.write(ORIGIN, previous.upgraded)
+  let newer = ''
+  const upgraded = async () => {
+    await compare(drill, host, { before, key, when: 'upgraded' })
+    newer = await migrations(host)
+    const runs = await image(host)
+    drill.expect('upgraded: the app runs from the new image', runs === digestOf(drill.world.stack.app), runs)
+    const timers = await host.sh('systemctl list-timers --no-legend "whatsapp-mcp-*" | wc -l')
+    drill.expect('upgraded: backups are scheduled', Number(timers.stdout) === 4, timers.stdout)
+  }
+  const job = await host.exec(['systemctl', 'cat', 'whatsapp-mcp-backup.service'], { mayFail: true })
+  await execute(
+    await readPage('upgrade.md'),
+    {
+      ...{ drill, host, scenario: 'upgrade' },
+      given: { image: drill.world.stack.app, 'image-before': previous.image },
+    },
+    { [job.code === 0 ? 'backup' : 'no-backups']: undefined, back: upgraded },
+  )
   await compare(drill, host, { before, key, when: 'back' })
   drill.expect('back: the app runs from the old image', (await image(host)) === digestOf(previous.image))
   const kept = await migrations(host)
@@ -58,28 +65,6 @@ async function hostOfThen(drill: Drill, previous: Previous): Promise<Host> {
   else await addNumber(host)
   await smoke(drill, host)
   return host
-}
-
-async function upgrade(drill: Drill, host: Host, previous: Previous): Promise<void> {
-  await host.write(ORIGIN, previous.upgraded)
-  await host.exec(['git', '-C', REPOSITORY, 'pull', '--quiet'])
-  await host.write(ANSWERS, drill.answers(), '0600')
-  const report = mustSucceed(await bootstrap(host, { args: ['--answers', ANSWERS], onLine: follow }))
-  drill.expect('the upgrade is one run of the bootstrap', report.changed > 0, `${report.changed} changes`)
-}
-
-/** As the page on upgrades says: by the release's own job, or by hand where it has none yet. */
-async function backUp(drill: Drill, host: Host): Promise<void> {
-  const job = await host.exec(['systemctl', 'cat', 'whatsapp-mcp-backup.service'], { mayFail: true })
-  const result =
-    job.code === 0
-      ? await host.exec(['systemctl', 'start', 'whatsapp-mcp-backup.service'], { mayFail: true, limit: 300 })
-      : await host.sh(
-          'umask 077; docker exec whatsapp-mcp-postgres-1 pg_dump -U postgres -Fc wa_mcp > /root/before.dump; test -s /root/before.dump',
-          [],
-          { mayFail: true },
-        )
-  drill.expect('a backup is made before', result.code === 0, result.stderr)
 }
 
 async function compare(
