@@ -3,6 +3,15 @@ import { Fail, lastLines, Refused } from '../lib/fail.ts'
 import { COMPOSE, SERVICES } from '../lib/stack.ts'
 
 /** What a restore asks of the stack's containers. The unit that watches them is left alone: it helps where this dies. */
+export interface Stack {
+  readonly migrateBeside: typeof migrateBeside
+  readonly stopServer: typeof stopServer
+  readonly recordRestore: typeof recordRestore
+  readonly startServer: typeof startServer
+}
+
+/** The containers of this host. */
+export const composeStack: Stack = { migrateBeside, stopServer, recordRestore, startServer }
 
 async function compose(args: readonly string[], seconds: number, next: string): Promise<string> {
   const result = await $({

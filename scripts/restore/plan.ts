@@ -49,13 +49,12 @@ export async function planRestore(o: PlanRequest): Promise<{ plan: Plan; set: Ba
   const { set, skipped } = choose(all, o.name, o.directory)
   const bytes = set.manifest.files.find(({ name }) => name === DUMP)?.bytes ?? 0
   const missing: string[] = []
-  const ask = async <T>(question: Promise<T>, otherwise: T): Promise<T> =>
-    question.catch((error: unknown) => {
+  const [databases, room] = await Promise.all([listDatabases(o.tools), roomFor(o.tools, bytes)]).catch(
+    (error: unknown) => {
       missing.push(`Postgres does not answer: ${messageOf(error)}.`)
-      return otherwise
-    })
-  const databases = await ask(listDatabases(o.tools), [])
-  const room = databases.length > 0 ? await ask<Room | null>(roomFor(o.tools, bytes), null) : null
+      return [[], null] as const
+    },
+  )
   if (room !== null && room.free < room.needed)
     missing.push(`It needs about ${megabytes(room.needed)}, and ${megabytes(room.free)} are free.`)
   const { migration } = set.manifest.database

@@ -5,7 +5,7 @@ import type { PostgresTools } from '../backup/postgres.ts'
 import { paint, tell } from '../lib/cli.ts'
 import { Refused } from '../lib/fail.ts'
 import { Damaged } from './check.ts'
-import { migrateBeside, recordRestore, startServer, stopServer } from './compose.ts'
+import type { Stack } from './compose.ts'
 import { dropDatabase, restoreDatabase } from './database.ts'
 import { countHeld, type Held, holdPending } from './hold.ts'
 import { type Plan, type PlanRequest, planRestore } from './plan.ts'
@@ -14,16 +14,22 @@ import { BESIDE, isKept, keptName, LIVE, listDatabases, setNote, swapDatabases }
 /** What a restore has done. */
 export interface RestoreResult extends Held {
   readonly set: string
-  /** The database that was live until then. */
-  readonly kept: string
+  /** The database that was live until then; null when there was none. */
+  readonly kept: string | null
   /** Newer sets that were found to be damaged. */
   readonly fell_back_from: readonly string[]
   /** An earlier run had been killed after the exchange; this one only finished it. */
   readonly resumed: boolean
 }
 
-export interface RestoreRequest extends Omit<PlanRequest, 'without'> {
+/** What is changed, and who is told. */
+interface Place {
+  readonly tools: PostgresTools
+  readonly stack: Stack
   readonly progress: Progress
+}
+
+export interface RestoreRequest extends Omit<PlanRequest, 'without'>, Place {
   /** Shows the plan and lets the operator stop. @throws Refused */
   readonly confirm: (plan: Plan) => Promise<void>
 }
@@ -64,23 +70,30 @@ export async function restoreLive(o: RestoreRequest): Promise<RestoreResult> {
  * Exchanges the live database with the one that the latest restore has kept.
  * @throws Refused when none was kept
  */
-export async function undoRestore(o: {
-  tools: PostgresTools
-  progress: Progress
-}): Promise<Held & { readonly live: string; readonly kept: string }> {
+export async function undoRestore(
+  o: Place,
+): Promise<Held & { readonly taken: string; readonly kept: string | null }> {
   const kept = (await listDatabases(o.tools)).filter(({ name }) => isKept(name)).at(-1)
   if (kept === undefined)
     throw new Refused('no restore has kept a database', { next: 'npx zx scripts/backups.ts plan-restore' })
   o.progress(`taking ${kept.name} back`)
   // What waits in it may have been released and sent from the other one.
-  const held = await holdPending({ ...o.tools, database: kept.name })
-  await migrateBeside(kept.name)
-  return { live: kept.name, kept: await exchange(o, kept.name), ...held }
+  await holdPending({ ...o.tools, database: kept.name })
+  const held = await countHeld({ ...o.tools, database: kept.name })
+  await o.stack.migrateBeside(kept.name)
+  return { taken: kept.name, kept: await exchange(o, kept.name), ...held }
+}
+
+/** Drops every database that restores have kept. @returns their names */
+export async function dropKept({ tools }: Pick<Place, 'tools'>): Promise<string[]> {
+  const kept = (await listDatabases(tools)).flatMap(({ name }) => (isKept(name) ? [name] : []))
+  for (const name of kept) await dropDatabase(tools, name)
+  return kept
 }
 
 /** Everything that takes time, beside the live database. */
 async function prepare(o: RestoreRequest, set: BackupSet): Promise<Held> {
-  const { tools, progress } = o
+  const { tools, stack, progress } = o
   const { differences } = await restoreDatabase({
     tools,
     dump: join(set.directory, DUMP),
@@ -95,7 +108,7 @@ async function prepare(o: RestoreRequest, set: BackupSet): Promise<Held> {
       )
     progress('holding back what waited to be sent')
     const held = await holdPending({ ...tools, database: BESIDE })
-    await migrateBeside(BESIDE)
+    await stack.migrateBeside(BESIDE)
     return held
   } catch (error) {
     await dropDatabase(tools, BESIDE)
@@ -104,43 +117,42 @@ async function prepare(o: RestoreRequest, set: BackupSet): Promise<Held> {
 }
 
 /** @returns the name under which the database that was live is kept */
-async function exchange(
-  { tools, progress }: Pick<RestoreRequest, 'tools' | 'progress'>,
-  fresh: string,
-  set?: string,
-): Promise<string> {
+async function exchange(place: Place, fresh: string, set?: string): Promise<string | null> {
+  const { tools, stack, progress } = place
   const keep = keptName(setName(new Date()))
   progress('stopping the server')
-  await stopServer()
+  await stack.stopServer()
+  let wasThere: boolean
   try {
     const note = set === undefined ? '' : `restored from ${set}, not started yet, before: ${keep}`
-    await swapDatabases({ tools, fresh, keep, note })
+    wasThere = await swapDatabases({ tools, fresh, keep, note })
   } catch (error) {
-    await startServer()
+    await stack.startServer()
     throw error
   }
-  if (set === undefined) await startServer()
-  else await start(tools, progress, set)
-  return keep
+  if (set === undefined) await stack.startServer()
+  else await start(place, set)
+  return wasThere ? keep : null
 }
 
-async function start(tools: PostgresTools, progress: Progress, set: string): Promise<void> {
+async function start({ tools, stack, progress }: Place, set: string): Promise<void> {
   progress('starting the server on the restored database')
-  await recordRestore(set)
-  await startServer()
+  await stack.recordRestore(set)
+  await stack.startServer()
   await setNote(tools, LIVE, `restored from ${set} at ${new Date().toISOString()}`)
 }
 
 /** An earlier run that was killed after the exchange has done what takes time. */
 async function finishEarlier(o: RestoreRequest): Promise<RestoreResult | undefined> {
-  const live = (await listDatabases(o.tools)).find(({ name }) => name === LIVE)
+  const databases = await listDatabases(o.tools)
+  const live = databases.find(({ name }) => name === LIVE)
   const [, set, kept] = NOT_STARTED.exec(live?.note ?? '') ?? []
   if (set === undefined || kept === undefined || (o.name ?? set) !== set) return undefined
   o.progress(`finishing the restore of ${set} that was interrupted`)
-  await start(o.tools, o.progress, set)
+  await start(o, set)
   return {
     set,
-    kept,
+    kept: databases.some(({ name }) => name === kept) ? kept : null,
     fell_back_from: [],
     resumed: true,
     ...(await countHeld({ ...o.tools, database: LIVE })),

@@ -33,17 +33,23 @@ export function isKept(name: string): boolean {
  * either both have their new names or none has. Whoever is still connected to one of them is disconnected, so stop the
  * server first.
  *
+ * @returns false when there was no live database, so that none is kept
  * @throws Fail when one of the databases is not there, or somebody keeps connecting; then nothing was changed
  */
-export async function swapDatabases(o: SwapOptions): Promise<void> {
+export async function swapDatabases(o: SwapOptions): Promise<boolean> {
   // Renaming waits up to five seconds for sessions that are being ended.
   const sql = `
     select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname in (:'live', :'fresh') \\g /dev/null
-    alter database :"live" rename to :"keep";
+    select exists (select from pg_database where datname = :'live') as is_there \\gset
+    \\if :is_there
+      alter database :"live" rename to :"keep";
+    \\endif
+    \\echo :is_there
     alter database :"fresh" rename to :"live";
     comment on database :"live" is :'note';`
   const values = { live: o.live ?? LIVE, fresh: o.fresh, keep: o.keep, note: o.note }
-  await psql(o.tools, sql, { database: 'postgres', values, seconds: 60 })
+  const [[wasThere] = []] = await psql(o.tools, sql, { database: 'postgres', values, seconds: 60 })
+  return wasThere === 't'
 }
 
 /** Says in `\\l+` what a database is; kept with it, in no dump. */

@@ -80,6 +80,7 @@ export async function run(drill: Drill): Promise<void> {
   await nothingIsSent(drill, host, standIn)
   await undone(drill, host, late)
   await removeKept(host)
+  drill.expect('--drop-kept leaves the live database alone', (await databases(host)) === 'wa_mcp')
   // What was left waiting would be in the way of others.
   await sql(host, `delete from outbox where state = 'held'`)
   await smoke(drill, host)
@@ -209,6 +210,5 @@ async function databases(host: Host): Promise<string> {
 
 /** Databases that restores have kept. */
 export async function removeKept(host: Host): Promise<void> {
-  for (const name of (await databases(host)).split(' '))
-    if (name.startsWith('wa_mcp_before_')) await sql(host, 'drop database :"name"', { name })
+  await script(host, 'restore-db.ts', '--drop-kept', '--yes')
 }

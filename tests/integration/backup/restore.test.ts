@@ -92,6 +92,9 @@ describe.skipIf(MISSING)(`a restore${MISSING && ` (${MISSING})`}`, () => {
 
   test('rights, owners and policies are those of a database made by migrations', async () => {
     await restore()
+    const open = (sql: Database) =>
+      sql`select has_database_privilege('wa_client', ${BESIDE}, 'connect') as it`
+    expect(await open(standIn.sql)).toEqual([{ it: false }])
     await standIn.migrate(BESIDE)
     const rights = (sql: Database) => sql.unsafe(RIGHTS)
     const [live, restored] = await Promise.all([rights(standIn.sql), inside(BESIDE, rights)])
