@@ -68,7 +68,8 @@ test.each<[string, (lines: string[]) => string[], string]>([
 test('a file that is not gzipped, or cut off, is a fault and no crash', async () => {
   const segment = new Chain().close(temporary())
   const bytes = readFileSync(segment.path)
-  for (const damaged of [Buffer.from('plain'), bytes.subarray(0, -9), Buffer.alloc(0)]) {
+  const trailing = gzipSync(`${textOf(segment)}x`)
+  for (const damaged of [Buffer.from('plain'), bytes.subarray(0, -9), Buffer.alloc(0), trailing]) {
     writeFileSync(segment.path, damaged)
     expect((await walk([segment])).faults).toHaveLength(1)
   }
@@ -134,12 +135,14 @@ test('a restored database makes a branch, from the middle of a segment too, and 
   const backup = chain.fork()
   const b = chain.close(directory)
   const c = chain.close(directory)
-  for (const hours of [0, 5]) {
-    const back = backup.restore(hours)
-    const d = back.close(directory, [{ n: 4 }])
+  // Shorter than what was abandoned, so that it is read first, and longer.
+  for (const length of [0, 4]) {
+    const back = backup.restore(5)
+    const d = back.close(directory, Array(length).fill({ n: 4 }))
     const e = back.close(directory)
-    const tips = [{ id: 9 }, { id: 9 }]
-    expect(await walk([a, b, c, d, e])).toMatchObject({ faults: [], rows: 15, restores: [4], tips })
+    const walked = await walk([a, b, c, d, e])
+    expect(walked).toMatchObject({ faults: [], rows: 9 + length + 5, restores: [4] })
+    expect(walked.tips.map(({ id }) => id).sort()).toEqual([9, length + 8].sort())
   }
   // The backup was taken between two segments: rows 4 and 5 were the same before and after.
   const half = new Chain()
@@ -157,6 +160,33 @@ test('a restored database makes a branch, from the middle of a segment too, and 
     restores: [6],
     tips: [{ id: 9 }, { id: 9 }],
   })
+})
+
+test('rows of a branch that several segments hold are counted once', async () => {
+  const directory = temporary()
+  const chain = new Chain()
+  const a = chain.close(directory)
+  const back = chain.fork().restore(5)
+  const abandoned = [chain.close(directory), chain.close(directory)]
+  const short = back.close(directory, Array(6).fill({ n: 4 }))
+  const next = back.close(directory, [])
+  const long = write(directory, short.first, back.head, textOf(short) + textOf(next))
+  const walked = await walk([a, ...abandoned, short, long, next])
+  expect(walked).toMatchObject({ faults: [], rows: 3 + 6 + 9, restores: [4] })
+})
+
+test('rows that each are whole, but of two chains, are no chain', async () => {
+  const directory = temporary()
+  const [one = '', ...rest] = textOf(new Chain().close(directory, [{ n: 1 }, { n: 2 }])).split('\n')
+  const [, ...other] = textOf(new Chain().close(directory, [{ n: 8 }, { n: 9 }])).split('\n')
+  expect(rest).toHaveLength(other.length)
+  const mixed = write(directory, 1, { id: 3, hash: Buffer.alloc(32) }, [one, ...other].join('\n'))
+  expect((await walk([mixed])).faults).toEqual([`${mixed.name}: row 2 does not continue row 1`])
+  const rootless = new Chain()
+  rootless.head = { id: 0, hash: Buffer.alloc(32, 1) }
+  expect((await walk([rootless.close(directory)])).faults).toEqual([
+    expect.stringContaining('row 1 continues something'),
+  ])
 })
 
 test('a branch that does not say why it is there is a fault', async () => {

@@ -120,6 +120,16 @@ test('a chain that is broken on this host is not sent', async () => {
   expect(held()).toEqual([])
 })
 
+test('what does not continue what was sent before is not sent', async () => {
+  const { sync, month, held } = world()
+  await sync()
+  const other = new Chain(Date.now())
+  for (const n of [1, 2, 3]) other.close(temporary(), [{ n }, { n: 9 }])
+  const { name } = other.close(month)
+  await expect(sync()).rejects.toThrow(`nothing was sent: ${name}: row 10 does not continue row 9`)
+  expect(held()).toHaveLength(5)
+})
+
 test('a fault that only the far side can see fails the job', async () => {
   const { sync, far, held } = world()
   await sync()
