@@ -5,7 +5,6 @@
  */
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { $, ProcessOutput } from 'zx'
 import {
   deployCertificate,
@@ -15,18 +14,8 @@ import {
   lineage,
   readCertificate,
 } from './lib/certificate.ts'
+import { command, runCommand, UsageError } from './lib/cli.ts'
 import { COMPOSE } from './lib/stack.ts'
-
-const USAGE = `Usage: node scripts/deploy-certificate.ts [--check-expiry] [DOMAIN]
-
-Copies the certificate certbot holds for DOMAIN (default: the lineage certbot just renewed) to where
-nginx reads it, checks the configuration, reloads nginx and compares what it serves afterwards. Does
-nothing when nginx serves it already. When nginx refuses, the certificate before it stays in place.
-
-  --check-expiry   fail, too, when so little of its time is left that renewals must have failed
-  --help           this text
-
-Exit codes: 0 served, 1 not, 2 wrong usage.`
 
 const SERVED_WITHIN_MS = 10_000
 const run = $({ quiet: true, timeout: '30s' })
@@ -66,21 +55,27 @@ function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-const { values, positionals } = parseArgs({
-  options: { help: { type: 'boolean' }, 'check-expiry': { type: 'boolean' } },
-  allowPositionals: true,
-})
-const domain = positionals[0] ?? (process.env.RENEWED_LINEAGE && basename(process.env.RENEWED_LINEAGE))
-if (values.help === true) process.stdout.write(`${USAGE}\n`)
-else if (!domain) {
-  process.stderr.write(`which domain?\n\n${USAGE}\n`)
-  process.exitCode = 2
-} else {
-  try {
-    await deploy(domain)
-    if (values['check-expiry']) await checkExpiry(domain)
-  } catch (error) {
-    process.stderr.write(`the certificate of ${domain} is not served as it should be: ${reason(error)}\n`)
-    process.exitCode = 1
-  }
-}
+await runCommand(
+  'scripts/deploy-certificate.ts',
+  command({
+    usage: '[--check-expiry] [DOMAIN]',
+    summary: `Copies the certificate certbot holds for DOMAIN (default: the lineage certbot just renewed) to where nginx reads it,
+checks the configuration, reloads nginx and compares what it serves afterwards. Does nothing when nginx serves it already.
+When nginx refuses, the certificate before it stays in place.`,
+    details: `  --check-expiry   fail, too, when so little of its time is left that renewals must have failed
+
+Exit codes: 0 served, 1 not, 2 wrong usage.`,
+    positionals: ['DOMAIN?'],
+    options: { 'check-expiry': { type: 'boolean' } },
+    async run(o, given) {
+      const domain = given ?? (process.env.RENEWED_LINEAGE && basename(process.env.RENEWED_LINEAGE))
+      if (!domain) throw new UsageError('DOMAIN is missing.')
+      try {
+        await deploy(domain)
+        if (o['check-expiry']) await checkExpiry(domain)
+      } catch (error) {
+        throw new Error(`the certificate of ${domain} is not served as it should be: ${reason(error)}`)
+      }
+    },
+  }),
+)
