@@ -53,7 +53,9 @@ export async function ownMachine(drill: Drill, host: Host): Promise<OwnMachine> 
     env: Readonly<Record<string, string>>,
   ) => {
     const path = `${join(clone, 'node_modules', '.bin')}:${process.env.PATH}`
-    const result = await run(argv, { ...options, env: { PATH: path, ...env } })
+    // What npm says of the settings of the machine that runs the drill is no part of a page.
+    const quiet = { npm_config_loglevel: 'error' }
+    const result = await run(argv, { ...options, env: { PATH: path, ...quiet, ...env } })
     await publish()
     return result
   }

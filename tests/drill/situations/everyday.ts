@@ -24,7 +24,7 @@ async function recipient(): Promise<string> {
 }
 
 /** A second number of the account, with a token of its own and an app of its own. */
-const numbers: Situation = async (stage) => {
+export const numbers: Situation = async (stage) => {
   const given = { 'phone-id': '200000000000077', 'account-id': '100000000000001' }
   const secret = (name: string) => () => `${name}-${'x'.repeat(32)}`
   const typed = { token: secret('token'), 'app-secret': secret('app-secret') }
@@ -33,7 +33,7 @@ const numbers: Situation = async (stage) => {
 }
 
 /** A desk that may write when somebody approves it, and has written. */
-const clients: Situation = async (stage) => {
+export const clients: Situation = async (stage) => {
   const approval = async (): Promise<void> => {
     const number = ['--client', 'support-desk', '--phone', stage.numberId]
     await stage.admin('grants', 'revoke', ...number)

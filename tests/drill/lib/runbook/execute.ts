@@ -83,7 +83,10 @@ async function perform(step: Step, limit: number, reader: Reader): Promise<strin
   return undefined
 }
 
+/** What a login shell of root has, and a container's own environment has not. */
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
 const onHost = (host: Host): Place => ({
   directory: REPOSITORY,
-  exec: (argv, options) => host.exec(argv, options),
+  exec: (argv, options) => host.exec(['env', `PATH=${PATH}`, ...argv], options),
 })

@@ -44,9 +44,10 @@ function typist(answers: readonly { prompt: string; text: string }[]): (shown: s
   }
 }
 
-/** What is left on the screen beside the questions, which a prompt draws anew with each key. */
+/** What is left on the screen beside the questions, which a prompt draws anew with each key, and npm's spinner. */
 export function withoutPrompts(screen: string): string {
   return stripVTControlCharacters(screen)
+    .replace(/[\u2800-\u28ff]/g, '')
     .split(/\r?\n/)
     .filter((line) => !/^\s*[?✔✖]/.test(line))
     .join('\n')
