@@ -3,6 +3,9 @@ import type { Secret } from '../../secrets/secret.ts'
 import { redact } from './redact.ts'
 import type { FailedUnit } from './unit.ts'
 
+/** Characters of a line. */
+const LONGEST = 300
+
 /** What is posted. `text` is the whole in one line, where chat services look for it. */
 export interface Alert extends FailedUnit {
   readonly text: string
@@ -26,7 +29,9 @@ export function composeAlert(
   return {
     text: `${o.host}: ${failed.unit} failed (${why})${more}`,
     ...failed,
-    lines: failed.lines.map((line) => redact(line, o.secrets)),
+    description: redact(failed.description, o.secrets),
+    // Cut afterwards: of a secret that was cut first, the beginning would be seen.
+    lines: failed.lines.map((line) => redact(line, o.secrets).slice(0, LONGEST)),
     host: o.host,
     at: o.at.toISOString(),
     since: o.since,

@@ -1,7 +1,6 @@
 import { $ } from 'zx'
 
 const LINES = 20
-const LONGEST = 300
 const PROPERTIES = ['Description', 'LoadState', 'Result', 'ExecMainStatus', 'NRestarts']
 
 /** What systemd knows about a unit that failed, and its last words. */
@@ -31,10 +30,7 @@ export async function inspectUnit(unit: string): Promise<FailedUnit> {
     result: properties.Result ?? 'unknown',
     status: Number(properties.ExecMainStatus ?? 0),
     restarts: Number(properties.NRestarts ?? 0),
-    lines: journal.stdout
-      .split('\n')
-      .filter((line) => line.trim() !== '')
-      .map((line) => line.slice(0, LONGEST)),
+    lines: journal.stdout.split('\n').filter((line) => line.trim() !== ''),
   }
 }
 

@@ -36,6 +36,16 @@ describe('an alert', () => {
     expect(composeAlert(FAILED, { ...ABOUT, since: 3 }).text).toMatch(/, and 3 more since the last alert$/)
   })
 
+  it('cuts long lines after a secret was blotted out, not through it', () => {
+    const line = `${'-'.repeat(290)}hunter2hunter2${'-'.repeat(290)}`
+    const { lines } = composeAlert({ ...FAILED, lines: [line], description: 'sh hunter2hunter2' }, ABOUT)
+    expect(lines[0]).toHaveLength(300)
+    expect(lines[0]).not.toContain('hunter')
+    expect(composeAlert({ ...FAILED, description: 'sh hunter2hunter2' }, ABOUT).description).toBe(
+      'sh ‹redacted›',
+    )
+  })
+
   it('is read from what systemd prints', () => {
     expect(parseProperties('Result=exit-code\nDescription=a=b\n\nNRestarts=0\n')).toEqual({
       Result: 'exit-code',
