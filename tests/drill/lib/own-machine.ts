@@ -13,6 +13,8 @@ const ORIGIN = '/run/origin.bundle'
 export interface OwnMachine extends Place {
   /** The same without a key of its own: commands ask for one. */
   readonly withoutKey: Place
+  /** Commits and pushes what was rotated on the host, which then pulls it. */
+  takeOver(): Promise<void>
 }
 
 /**
@@ -28,10 +30,7 @@ export async function ownMachine(drill: Drill, host: Host): Promise<OwnMachine> 
   await writeFile(keyFile, `${recoveryKey}\n`, { mode: 0o600 })
   await git('config', 'user.name', 'Drill')
   await git('config', 'user.email', 'drill@wa.drill.test')
-  for (const path of ['.sops.yaml', 'secrets/secrets.enc.yaml'])
-    await writeFile(join(clone, path), await host.read(join(REPOSITORY, path)))
   await git('checkout', '--quiet', '-B', 'main')
-  await git('commit', '--quiet', '--all', '--allow-empty', '--message', 'Secrets as they are on the host')
   await run(['git', 'clone', '--quiet', '--bare', clone, origin])
   await git('remote', 'set-url', 'origin', origin)
   await git('push', '--quiet', '--set-upstream', 'origin', 'main')
@@ -41,11 +40,18 @@ export async function ownMachine(drill: Drill, host: Host): Promise<OwnMachine> 
     await run(['git', '-C', origin, 'bundle', 'create', '--quiet', bundle, 'main'])
     await host.write(ORIGIN, await readFile(bundle))
   }
-  await publish()
   const there = (...argv: readonly string[]) => host.exec(['git', '-C', REPOSITORY, ...argv])
+  const takeOver = async (): Promise<void> => {
+    for (const path of ['.sops.yaml', 'secrets/secrets.enc.yaml'])
+      await writeFile(join(clone, path), await host.read(join(REPOSITORY, path)))
+    await git('commit', '--quiet', '--all', '--allow-empty', '--message', 'Secrets as they are on the host')
+    await git('push', '--quiet')
+    await publish()
+    await there('fetch', '--quiet', 'origin', '+main:refs/remotes/origin/main')
+    await there('checkout', '--quiet', '--force', '-B', 'main', '--track', 'origin/main')
+  }
   await there('remote', 'set-url', 'origin', ORIGIN)
-  await there('fetch', '--quiet', 'origin', '+main:refs/remotes/origin/main')
-  await there('checkout', '--quiet', '--force', '-B', 'main', '--track', 'origin/main')
+  await takeOver()
 
   const exec = async (
     argv: readonly string[],
@@ -60,6 +66,7 @@ export async function ownMachine(drill: Drill, host: Host): Promise<OwnMachine> 
     return result
   }
   return {
+    takeOver,
     directory: clone,
     exec: (argv, options = {}) => exec(argv, options, { SOPS_AGE_KEY_FILE: keyFile }),
     withoutKey: { directory: clone, exec: (argv, options = {}) => exec(argv, options, {}) },

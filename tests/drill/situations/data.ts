@@ -22,3 +22,11 @@ export const databaseRestore: Situation = async (stage) => {
     `${before} before, ${after} after`,
   )
 }
+
+/** The place of the copies is named anew. */
+export const offsite: Situation = async (stage) => {
+  const named = await stage.host.read('/run/whatsapp-mcp/secrets/host/offsite_remote')
+  // The same place in other words, as the same words would be no change.
+  const typed = { 'offsite-remote': () => named.trim().replace('{', '{ ') }
+  await stage.read('offsite.md', { typed })
+}

@@ -37,12 +37,17 @@ const keyIn = (text: string): string => /AGE-SECRET-KEY-1[A-Z0-9]+/.exec(text)?.
 export const pepper: Situation = async (stage) => {
   await stage.read('incidents/pepper.md', {}, { soft: undefined, finish: undefined })
   await stage.read('incidents/pepper.md', {}, { hard: undefined })
+  await stage.own.takeOver()
 }
 
 /** A secret is to be replaced though nothing is wrong. */
 export const rotation: Situation = async (stage) => {
-  const given = { verb: 'media-key' }
-  await stage.read('rotation.md', { given }, { generated: undefined, finish: undefined })
+  await stage.read(
+    'rotation.md',
+    { given: { verb: 'media-key' } },
+    { generated: undefined, finish: undefined },
+  )
+  await stage.own.takeOver()
 }
 
 /** Meta has revoked the token, and said so to somebody who wanted to send. */
@@ -65,6 +70,7 @@ export const token: Situation = async (stage) => {
   await stage.call(key, 'send_message', { phone_number_id: stage.numberId, to: CUSTOMER, body: 'Yes.' })
   const given = { 'phone-id': stage.numberId }
   await stage.read('incidents/token.md', { given, typed: { token: () => fresh } }, { revoke: undefined })
+  await stage.own.takeOver()
 }
 
 /** A value that looks like one of Meta's tokens. */
