@@ -22,6 +22,8 @@ export class Stack {
   readonly transcript: string[] = []
   readonly inputs: string[] = []
   readonly host: Host
+  /** Takes old values as well, as nothing should: then a proof must fail. */
+  lenient = false
   /** Tokens Meta takes. */
   readonly valid = new Set<string>()
   calls = 0
@@ -199,7 +201,7 @@ export class Stack {
     const login = /\\connect 'postgresql:\/\/(\w+):([^@]+)@postgres/.exec(script)
     if (login) {
       const [, role = '', password = ''] = login
-      if (this.#passwords.get(role) === decodeURIComponent(password)) return `${role}\n`
+      if (this.lenient || this.#passwords.get(role) === decodeURIComponent(password)) return `${role}\n`
       return { exitCode: 2, stderr: `FATAL:  password authentication failed for user "${role}"` }
     }
     const key = /md5\(hash\).*id = '([^']+)'/.exec(script)?.[1]
@@ -232,7 +234,7 @@ export class Stack {
     if (path.startsWith('/media/')) {
       const [id = '', signature] = path.slice('/media/'.length).split('.')
       const keys = [read.get('media_signing_secret'), read.get('media_signing_secret_previous')]
-      if (keys.some((key) => key && digest(key) === signature)) this.#taken.add(id)
+      if (this.lenient || keys.some((key) => key && digest(key) === signature)) this.#taken.add(id)
       return 404
     }
     const key = this.#keys.get((headers.get('authorization') ?? '').replace('Bearer ', ''))

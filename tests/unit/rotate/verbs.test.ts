@@ -180,6 +180,21 @@ describe('what is refused', () => {
   })
 })
 
+describe('a proof that does not hold', () => {
+  it.each([
+    ['db-password', dbPassword.plan, /old password of postgres is still taken/],
+    ['media-key --hard', mediaKey.hard, /the server took it/],
+  ])('fails %s, and the value before is not forgotten', async (_, plan, words) => {
+    const stack = await Stack.make()
+    stack.lenient = true
+    await expect(run(stack, plan)).rejects.toThrow(words)
+    expect([...(await stack.values()).keys()].some((name) => /_previous$/.test(name))).toBe(true)
+    stack.lenient = false
+    await run(stack, plan)
+    expect([...(await stack.values()).keys()].some((name) => /_previous$/.test(name))).toBe(false)
+  })
+})
+
 describe('restarts', () => {
   const restarts = async (plan: (host: Host) => Promise<Rotation>) => {
     const stack = await Stack.make()
