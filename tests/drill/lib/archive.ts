@@ -1,9 +1,13 @@
+import * as z from 'zod'
 import { REPOSITORY } from './bootstrap.ts'
+import type { Host } from './host.ts'
+import { ADMIN } from './network.ts'
 import { run } from './run.ts'
 import type { Place } from './runbook/shell.ts'
 import type { Vault } from './vault.ts'
 
 const HOME = '/var/lib/whatsapp-audit'
+export const AUDIT_UNIT = 'whatsapp-mcp-audit.service'
 export const SEGMENTS = `${HOME}/segments`
 
 /** What the far side needs of the repository. */
@@ -46,4 +50,28 @@ export async function segmentsThere(vault: Vault): Promise<string[]> {
     .split('\n')
     .filter(Boolean)
     .sort((a, b) => first(a) - first(b))
+}
+
+const recordSchema = z.object({
+  ok: z.boolean(),
+  result: z
+    .object({
+      sent: z.number(),
+      archive: z.object({ age_seconds: z.number(), restores: z.number() }).optional(),
+    })
+    .optional(),
+  error: z.object({ message: z.string() }).optional(),
+})
+export type AuditRecord = z.infer<typeof recordSchema>
+
+export async function closeSegment(host: Host): Promise<void> {
+  await host.exec([...ADMIN, 'audit', 'close'])
+}
+
+/** Runs the service as its timer does, and reads what it recorded. */
+export async function ship(host: Host): Promise<AuditRecord> {
+  await host.exec(['systemctl', 'reset-failed', AUDIT_UNIT], { mayFail: true })
+  const started = await host.exec(['systemctl', 'start', AUDIT_UNIT], { mayFail: true, limit: 180 })
+  const record = recordSchema.parse(JSON.parse(await host.read('/var/lib/whatsapp-mcp/jobs/sync-audit.json')))
+  return { ...record, ok: record.ok && started.code === 0 }
 }

@@ -1,31 +1,26 @@
-import * as z from 'zod'
-import { atArchive, SEGMENTS, segmentsThere, setUpArchive, verifyThere } from '../lib/archive.ts'
+import {
+  AUDIT_UNIT,
+  type AuditRecord,
+  atArchive,
+  closeSegment,
+  SEGMENTS,
+  segmentsThere,
+  setUpArchive,
+  ship,
+  verifyThere,
+} from '../lib/archive.ts'
 import { attackArchive } from '../lib/archive-attack.ts'
 import { REPOSITORY } from '../lib/bootstrap.ts'
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
-import { ADMIN } from '../lib/network.ts'
 import { until } from '../lib/progress.ts'
 import { execute, readPage } from '../lib/runbook/execute.ts'
 import { VAULT } from '../lib/vault.ts'
 
 export const title = 'the audit log is on another machine within the hour, where nobody can rewrite it'
 
-const UNIT = 'whatsapp-mcp-audit.service'
 /** Seconds after which the job is killed: before it asks, between question and answer, while it sends, while it signs. */
 const KILL_AFTER = ['0.3', '0.5', '0.7', '0.9', '1.2', '1.6'] as const
-
-const recordSchema = z.object({
-  ok: z.boolean(),
-  result: z
-    .object({
-      sent: z.number(),
-      archive: z.object({ rows: z.number(), age_seconds: z.number() }).optional(),
-    })
-    .optional(),
-  error: z.object({ message: z.string(), next: z.string().optional() }).optional(),
-})
-type Record = z.infer<typeof recordSchema>
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
@@ -33,7 +28,7 @@ export async function run(drill: Drill): Promise<void> {
   // The timer's own runs would race with ours.
   await host.exec(['systemctl', 'stop', 'whatsapp-mcp-audit.timer'])
   await until('end of a run of the timer', 60, async () => {
-    const { stdout } = await host.exec(['systemctl', 'is-active', UNIT], { mayFail: true })
+    const { stdout } = await host.exec(['systemctl', 'is-active', AUDIT_UNIT], { mayFail: true })
     return stdout.trim() === 'activating' ? undefined : true
   })
 
@@ -137,16 +132,4 @@ async function killed(drill: Drill, host: Host): Promise<void> {
   drill.expect('no key is left behind', !left.stdout.includes('private'), left.stdout)
 }
 
-async function closeSegment(host: Host): Promise<void> {
-  await host.exec([...ADMIN, 'audit', 'close'])
-}
-
-/** Runs the service as its timer does, and reads what it recorded. */
-async function ship(host: Host): Promise<Record> {
-  await host.exec(['systemctl', 'reset-failed', UNIT], { mayFail: true })
-  const started = await host.exec(['systemctl', 'start', UNIT], { mayFail: true, limit: 180 })
-  const record = recordSchema.parse(JSON.parse(await host.read('/var/lib/whatsapp-mcp/jobs/sync-audit.json')))
-  return { ...record, ok: record.ok && started.code === 0 }
-}
-
-const said = (record: Record): string => JSON.stringify(record)
+const said = (record: AuditRecord): string => JSON.stringify(record)

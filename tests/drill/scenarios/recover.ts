@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { closeSegment, ship } from '../lib/archive.ts'
 import { ANSWERS, KEY_FILE, REPOSITORY } from '../lib/bootstrap.ts'
 import { addPending, seed, sql, takeContents } from '../lib/data.ts'
 import type { Drill } from '../lib/drill.ts'
@@ -45,6 +46,9 @@ export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
   drill.standIn ??= await startStandIn(drill, host)
   const lost = await prepare(drill, host, drill.standIn)
+  // After the backup: what the new host does not know of, and the archive does.
+  await closeSegment(host)
+  await ship(host)
   drill.lost = { set: lost.manifest.name, contents: lost.contents }
   await drill.lose()
   say('    the host is gone, with its disks')
@@ -201,6 +205,13 @@ async function compare(drill: Drill, host: Host, lost: Lost, { result }: Report)
     'the audit chain holds, archived files included',
     audit.code === 0,
     audit.stdout + audit.stderr,
+  )
+  await closeSegment(host)
+  const shipped = await ship(host)
+  drill.expect(
+    'the audit archive goes on in a branch that says why',
+    shipped.ok && shipped.result?.archive?.restores === 1,
+    JSON.stringify(shipped),
   )
   const timers = await host.exec(['systemctl', 'is-active', 'whatsapp-mcp-backup.timer'], { mayFail: true })
   drill.expect('backups are made again', timers.code === 0, timers.stdout)
