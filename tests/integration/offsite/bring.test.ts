@@ -90,7 +90,9 @@ describe.skipIf(missing)('bring', () => {
       accept: async () => undefined,
     }
     const wanted = [{ name: 'none.jpg.age', bytes: 1200 }]
-    await expect(bring(far.remote, 'media', wanted, options)).rejects.toThrow(/none.jpg.age/)
+    await expect(bring(far.remote, 'media', wanted, options)).rejects.toThrow(
+      'The far side does not have none.jpg.age',
+    )
   })
 })
 
