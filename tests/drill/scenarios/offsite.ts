@@ -9,7 +9,7 @@ import { attackVault } from '../lib/vault-attack.ts'
 export const title = 'copies leave the host sealed, survive every interruption, and cannot be taken back'
 
 const NODE = `${REPOSITORY}/node_modules/.bin/node`
-/** Big enough to have a middle on a fast machine. */
+/** Five seconds of a slow line. */
 const BIG_MB = 96
 const MEDIA = '/var/lib/whatsapp-mcp/media'
 const OFFSITE_SECRET = '/run/whatsapp-mcp/secrets/host/offsite_remote'
@@ -103,12 +103,14 @@ async function unreachable(drill: Drill, host: Host): Promise<void> {
   drill.expect('and its media', record.result?.media_sent === 5, said(record))
 }
 
-/** Killed with everything it started, while a large file is on its way. */
+/** Killed with everything it started, while a large file is on its way over a line of 20 MB/s. */
 async function killed(drill: Drill, host: Host): Promise<void> {
   const { vault } = drill.world
   await addMedia(host, 'big', 1, BIG_MB * 1_000_000)
   await backUp(host)
   const before = await vault.list()
+  const limit = ['root', 'tbf', 'rate', '160mbit', 'burst', '256kb', 'latency', '400ms']
+  await host.exec(['tc', 'qdisc', 'add', 'dev', 'eth0', ...limit])
   await host.exec(['systemctl', 'start', '--no-block', 'whatsapp-mcp-offsite.service'])
   const partial = await until(
     'the upload of the large file',
@@ -121,6 +123,7 @@ async function killed(drill: Drill, host: Host): Promise<void> {
   )
   await host.exec(['systemctl', 'kill', '--signal', 'KILL', 'whatsapp-mcp-offsite.service'])
   await settled(host)
+  await host.exec(['tc', 'qdisc', 'del', 'dev', 'eth0', 'root'])
   const left = (await vault.list()).get(partial[0]) ?? 0
   drill.expect(
     'killed in the middle of an upload',
