@@ -65,7 +65,9 @@ async function ask(json: boolean): Promise<undefined> {
   else tell(`whole: ${answer.rows} rows, newest heartbeat ${answer.newest}, ${minutes} minutes old`)
 }
 
-const openRemote = async () => openSsh(auditSettings(await requiredHostSecret('audit_remote')))
+async function openRemote() {
+  return openSsh(auditSettings(await requiredHostSecret('audit_remote')))
+}
 
 function portOf(text: string): number {
   const port = Number(text)
