@@ -11,7 +11,7 @@ import { openIdentity } from './offsite/seal.ts'
 import { Choice } from './restore-host/choice.ts'
 import { keySource } from './restore-host/key-source.ts'
 import { Phases } from './restore-host/phases.ts'
-import { formatPlan, makePlan } from './restore-host/plan.ts'
+import { checkRoom, formatPlan, makePlan } from './restore-host/plan.ts'
 import { recover } from './restore-host/recover.ts'
 import { type Opened, openWithRecoveryKey } from './restore-host/recovery-key.ts'
 import { formatReport, keepReport, nextSteps, type Report } from './restore-host/report.ts'
@@ -145,6 +145,7 @@ async function withKey(
     if (o.json === true) printJson({ ok: true, plan })
     return 0
   }
+  checkRoom(plan)
   await confirm(o.yes === true)
   const started = earlier?.started ?? new Date(Date.now() - phases.seconds * 1000).toISOString()
   const state: State = { ...earlier, version: 1, started }
@@ -159,6 +160,9 @@ async function withKey(
     mediaListing,
     state,
     releaseDatabase,
+  }).catch((error: unknown) => {
+    // Whatever a part of it refuses, this host was changed.
+    throw error instanceof Refused ? new Fail(error.message, error) : error
   })
   await removeWork()
   const report: Report = {

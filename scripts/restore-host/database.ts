@@ -64,10 +64,10 @@ export async function bringDump(
     return bringOne(remote, 'sets', set.dump, target, { identity, onBytes })
   }
   const { sha256 } = await bring().catch(async (first: unknown) => {
-    // A line that broke looks like a file that is cut off. A far side that still answers is asked once more.
-    await remote.stat('sets', set.dump.name)
+    // A line that broke looks like a file that is cut off; so it is asked for once more.
     progress(`once more: ${messageOf(first)}`)
     return bring().catch(async (cause: unknown) => {
+      // A far side that does not answer is not to blame on the set.
       await remote.stat('sets', set.dump.name)
       throw new BadSet(set.name, `the dump cannot be opened: ${messageOf(cause)}`, cause)
     })

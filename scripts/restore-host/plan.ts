@@ -1,5 +1,7 @@
 import { lookup, resolve4 } from 'node:dns/promises'
+import { statfs } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
+import { Refused } from '../lib/fail.ts'
 import type { BrokenSet } from '../offsite/sets.ts'
 import type { HostFiles } from './host-files.ts'
 import { ageOf, type OffsiteSet } from './sets.ts'
@@ -11,6 +13,11 @@ export const RATES = {
   download_mb_per_second: 20,
   restore_rows_per_second: 20_000,
 } as const
+
+/** Packages, images and what grows in the first days. */
+const BASE_BYTES = 3e9
+/** The opened dump, its copy beside the database, and tables and indexes of some times its size. */
+const DUMP_TIMES = 11
 
 /** What a recovery would do. Shown before anything is changed. */
 export interface Plan {
@@ -24,6 +31,7 @@ export interface Plan {
   readonly media_files: number
   readonly media_bytes: number
   readonly certificate_ends: string | null
+  readonly disk_bytes: { readonly needed: number; readonly free: number }
   readonly dns: Dns
   readonly estimated_minutes: number
   readonly rates: typeof RATES
@@ -62,12 +70,33 @@ export async function makePlan(o: {
     media_files: manifest.media.files,
     media_bytes: manifest.media.bytes,
     certificate_ends: o.host.certificateEnds?.toISOString() ?? null,
+    disk_bytes: {
+      needed: BASE_BYTES + dump.bytes * DUMP_TIMES + manifest.media.bytes,
+      free: await freeBytes(),
+    },
     dns: await dnsOf(o.host.domain),
     estimated_minutes: estimate({ rows, bytes: dump.bytes + o.mediaBytes }),
     rates: RATES,
     passed_over: o.passedOver,
     resumes: o.resumes,
   }
+}
+
+/** @throws Refused when the disk of this host is too small */
+export function checkRoom({ disk_bytes: { needed, free }, resumes }: Plan): void {
+  // What an earlier run brought is counted in what is not free.
+  if (resumes || free >= needed) return
+  throw new Refused(
+    `the recovery needs ${megabytes(needed)} below /var/lib, and ${megabytes(free)} are free`,
+    {
+      next: 'take a host with a larger disk, or enlarge this one',
+    },
+  )
+}
+
+async function freeBytes(): Promise<number> {
+  const { bavail, bsize } = await statfs('/var/lib')
+  return bavail * bsize
 }
 
 /** Minutes: the download runs beside the installation, the database is restored after both. */
@@ -114,17 +143,13 @@ function isPrivate(address: string): boolean {
 /** The plan for a person. */
 export function formatPlan(plan: Plan): string {
   const { rates } = plan
-  const certificate =
-    plan.certificate_ends === null
-      ? 'none in the backup: DNS must lead here first, and a new one is ordered'
-      : `from the backup, good until ${plan.certificate_ends.slice(0, 10)}`
   const lines = [
     `Recovery of ${plan.domain} on this host${plan.resumes ? ', going on where it was' : ''}`,
     '',
     `  backup set   ${plan.set}, ${duration(plan.rpo_seconds)} old: what came since then is lost (RPO)`,
     `  database     ${plan.rows.toLocaleString('en')} rows, ${megabytes(plan.dump_bytes)} to bring`,
     `  media        ${plan.media_files.toLocaleString('en')} files, ${megabytes(plan.media_bytes)}`,
-    `  certificate  ${certificate}`,
+    `  certificate  ${certificateOf(plan)}`,
     `  DNS          ${plan.domain} is ${plan.dns.now.join(', ') || 'not known'} now; you change it at the end`,
     `  time         about ${plan.estimated_minutes} min (${rates.install_seconds} s to install, ${rates.download_mb_per_second} MB/s to bring, ${rates.restore_rows_per_second.toLocaleString('en')} rows/s to restore)`,
     '',
@@ -136,6 +161,15 @@ export function formatPlan(plan: Plan): string {
     '  5. the stack starts and is checked here; nothing leads to it until you change DNS',
   ]
   return lines.join('\n')
+}
+
+function certificateOf({ certificate_ends: ends }: Plan): string {
+  const order = 'DNS must lead here first, and a new one is ordered'
+  if (ends === null) return `none in the backup: ${order}`
+  const day = ends.slice(0, 10)
+  return Date.parse(ends) > Date.now()
+    ? `from the backup, good until ${day}`
+    : `the one in the backup expired ${day}: ${order}`
 }
 
 export function duration(seconds: number): string {
