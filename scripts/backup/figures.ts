@@ -2,20 +2,22 @@ import type { Figures } from './manifest.ts'
 import type { Session } from './session.ts'
 
 /**
- * Every ordinary table with the column that tells when a row was made, or a null where there is none. From the catalogue, so
- * that a new table cannot be forgotten.
+ * Every ordinary table with its columns, and the one that tells when a row was made or a null where there is none. From the
+ * catalogue, so that a new table cannot be forgotten. Generated columns follow from the others.
  */
 const TABLES = `select c.oid::regclass,
-    coalesce((select quote_ident(attname) from pg_attribute
-      where attrelid = c.oid and attnum > 0 and not attisdropped and atttypid = 'timestamptz'::regtype
-      order by attname = 'created_at' desc, attnum limit 1), 'null::timestamptz')
+    coalesce((array_agg(quote_ident(attname) order by attname = 'created_at' desc, attnum)
+      filter (where atttypid = 'timestamptz'::regtype))[1], 'null::timestamptz'),
+    string_agg(quote_ident(attname), ', ' order by attnum) filter (where attgenerated = '')
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    left join pg_attribute a on a.attrelid = c.oid and attnum > 0 and not attisdropped
   where c.relkind = 'r' and n.nspname !~ '^(pg_|information_schema$)'
-  order by c.oid::regclass::text collate "C"`
+  group by c.oid order by c.oid::regclass::text collate "C"`
 
 /**
- * Counts and hashes everything a database holds, in one snapshot. The hash of a table is the sum over the md5 of its rows as
- * text: it depends on the contents alone, not on their order on disk or the version of Postgres.
+ * Counts and hashes everything a database holds, in one snapshot. The hash of a table is the sum over its rows of the first 8
+ * bytes of their SHA-256, taken in the binary form of the wire protocol: it depends on the contents alone, not on their order on
+ * disk, on settings, or on the version of Postgres (18 or later).
  * @param snapshot of another session's transaction, to see exactly what that one sees; default: a snapshot of its own
  */
 export async function figures(session: Session, snapshot?: string): Promise<Figures> {
@@ -24,11 +26,12 @@ export async function figures(session: Session, snapshot?: string): Promise<Figu
     `select current_database(), split_part(current_setting('server_version'), ' ', 1), max(name) from schema_migrations`,
   )
   const tables: Figures['tables'] = []
-  for (const [table, moment] of await session.query(TABLES)) {
-    // Both are quoted by the database itself.
+  for (const [table, moment, columns] of await session.query(TABLES)) {
+    // All are quoted by the database itself.
     const [[rows, newest, hash] = []] = await session.query(
-      `select count(*), max(${moment}), coalesce(sum(('x' || left(md5(whole_row::text), 16))::bit(64)::bigint), 0)
-       from only ${table} whole_row`,
+      `select count(*), max(${moment}),
+         coalesce(sum(substring(sha256(record_send(row(${columns ?? ''}))) from 1 for 8)::bigint), 0)
+       from only ${table}`,
     )
     tables.push({ name: table ?? '', rows: Number(rows), newest: newest ?? null, hash: hash ?? '' })
   }
