@@ -93,7 +93,7 @@ async function lastDumpBytes(directory: string): Promise<number | undefined> {
 function checkShrink(bytes: number, previous = 0): void {
   if (bytes * 2 >= previous) return
   throw new Fail(
-    `the dump has ${megabytes(bytes)}, less than half of the one before (${megabytes(previous)}); it was thrown away`,
+    `the dump holds less than half of the one before (${megabytes(bytes)} instead of ${megabytes(previous)}); it was thrown away`,
     { next: 'find out what was deleted; if all is well: npx zx scripts/backup-db.ts --allow-shrink' },
   )
 }
