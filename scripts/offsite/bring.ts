@@ -78,8 +78,6 @@ export async function bringOne(
   target: string,
   o: { readonly identity: OpenIdentity; readonly onBytes?: (bytes: number) => void },
 ): Promise<{ bytes: number; sha256: string }> {
-  const sealed = remote.fetchStream(directory, file)
-  const opened = unsealStream(sealed.stream, o.identity, transferLimit(file.bytes))
   const hash = createHash('sha256')
   let bytes = 0
   const count = new Transform({
@@ -91,6 +89,8 @@ export async function bringOne(
     },
   })
   const handle = await open(target, 'wx', 0o600)
+  const sealed = remote.fetchStream(directory, file)
+  const opened = unsealStream(sealed.stream, o.identity, transferLimit(file.bytes))
   try {
     await Promise.all([
       pipeline(opened.stream, count, handle.createWriteStream({ flush: true })),

@@ -4,16 +4,19 @@ import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import * as z from 'zod'
 import type { OffsiteSettings } from '../../secrets/remotes.ts'
+import { Fail } from '../lib/fail.ts'
 import { openPrivateDirectory } from '../lib/private-directory.ts'
 
 /** rclone was killed: by its time limit or by the caller. */
 export class Ended extends Error {}
 
+const NEXT = 'see what it means in docs/operations/offsite.md; nothing is lost, and the same command goes on'
+
 /** Name of the one remote in our configuration. */
 const NAME = 'far'
 
 const FLAGS = [
-  ...['--contimeout', '15s', '--timeout', '60s', '--retries', '1', '--low-level-retries', '3'],
+  ...['--contimeout', '15s', '--timeout', '30s', '--retries', '1', '--low-level-retries', '3'],
   ...['--ask-password=false', '--use-json-log', '--stats', '1s', '--stats-log-level', 'NOTICE'],
 ] as const
 
@@ -40,7 +43,7 @@ export interface Rclone extends AsyncDisposable {
   readonly directory: string
   /** The remote's name for a path, as an argument. */
   at(path: string): string
-  /** @throws Error with what rclone says; no option's value is part of it */
+  /** @throws Fail with what rclone says; no option's value is part of it */
   run(argv: readonly string[], o: RunOptions): Promise<string>
   /** For streams; `done` tells of success. */
   start(argv: readonly string[], o: RunOptions): Started
@@ -141,12 +144,12 @@ function startRclone(
   // A child that ends early is judged by what it says, not by the broken pipe.
   child.stdin.on('error', () => undefined)
   const done = new Promise<void>((resolve, reject) => {
-    child.on('error', () => reject(new Error('rclone cannot be run. Install it: apt-get install rclone')))
+    child.on('error', () => reject(new Fail('rclone cannot be run', { next: 'apt-get install rclone' })))
     child.on('close', (code, signal) => {
       if (code === 0) return resolve()
       if (signal) return reject(new Ended(`rclone ${argv[0]} was ended; its limit is ${o.seconds} s`))
       const why = problems.slice(0, 3).join('; ').replace(/\s+/g, ' ') || `exit code ${code}`
-      reject(new Error(`rclone ${argv[0]}: ${o.clean(why)}`))
+      reject(new Fail(`rclone ${argv[0]}: ${o.clean(why)}`, { next: NEXT }))
     })
   })
   done.catch(() => undefined)

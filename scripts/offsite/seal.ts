@@ -5,6 +5,7 @@ import { rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Secret } from '../../secrets/secret.ts'
+import { Fail } from '../lib/fail.ts'
 
 const CHUNK = 64 * 1024
 const TAG = 16
@@ -132,7 +133,7 @@ function age(argv: readonly string[], o: { seconds: number; identity?: number })
     said = (said + chunk.toString()).slice(-2000)
   })
   const done = new Promise<void>((resolve, reject) => {
-    child.on('error', () => reject(new Error('age cannot be run. Install it: apt-get install age')))
+    child.on('error', () => reject(new Fail('age cannot be run', { next: 'apt-get install age' })))
     child.on('close', (code, signal) => {
       if (code === 0) resolve()
       else if (signal) reject(new Error(`age gave no answer within ${o.seconds} s`))

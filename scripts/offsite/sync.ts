@@ -2,6 +2,7 @@ import { access, mkdir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Secret } from '../../secrets/secret.ts'
 import { dateOf, listSets } from '../backup/layout.ts'
+import { Fail } from '../lib/fail.ts'
 import { type MissingSet, missingMedia, missingSets } from './missing.ts'
 import { byName } from './names.ts'
 import type { Remote } from './remote.ts'
@@ -39,7 +40,7 @@ export interface SyncResult {
 /**
  * Sends what the far side lacks: sets newest first, as the newest is the one that counts, then media. Nothing that is
  * there is replaced or removed.
- * @throws Error when the far side fails, or a set of this host is damaged; what could be sent has been sent then
+ * @throws Fail when the far side fails, or a set of this host is damaged; what could be sent has been sent then
  */
 export async function syncOffsite(o: SyncOptions): Promise<SyncResult> {
   const before = await survey(o)
@@ -68,7 +69,7 @@ export async function syncOffsite(o: SyncOptions): Promise<SyncResult> {
     if (damaged.some((text) => text.includes(set.name))) continue
     problems.push(`${set.name} did not arrive whole; the next run sends it again.`)
   }
-  if (problems.length > 0) throw new Error(problems.join('\n'))
+  if (problems.length > 0) throw new Fail(problems.join('\n'), { next: NEXT })
   const newest = after.sets.there[0] ?? null
   return {
     newest_set: newest,
@@ -82,6 +83,8 @@ export async function syncOffsite(o: SyncOptions): Promise<SyncResult> {
     left_out: foreign,
   }
 }
+
+const NEXT = 'see what it means in docs/operations/offsite.md, then run: systemctl start whatsapp-mcp-offsite'
 
 /** What is here and not there, by one listing of each directory. */
 async function survey(o: SyncOptions) {
