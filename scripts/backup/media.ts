@@ -93,21 +93,31 @@ export async function snapshotMedia(o: MediaRequest): Promise<MediaSnapshot> {
 }
 
 /**
- * Reads a snapshot through and compares it with its list.
- * @returns what is wrong, a sentence each
+ * Reads the newest snapshot through and compares it with its list. Its files are the live ones by another name, so this finds
+ * what the disk did to those.
+ * @returns how many files were read; `undefined` when there is no snapshot yet
+ * @throws {Fail} naming files that are missing or have other contents
  */
-export async function verifyMedia(snapshot: string, progress: Progress): Promise<string[]> {
+export async function proveMedia(
+  directory: string,
+  progress: Progress,
+): Promise<{ name: string; files: number } | undefined> {
+  const [name] = await listSets(directory)
+  if (name === undefined) return undefined
+  const snapshot = join(directory, name)
   const list = await readMediaList(snapshot)
-  const wrong: string[] = []
   progress(`reading ${list.size} media files`)
+  const wrong: string[] = []
   for (const [path, hash] of list) {
-    const found = await hashFile(join(snapshot, path)).catch(
-      (error: NodeJS.ErrnoException) => error.code ?? 'unreadable',
-    )
-    if (found !== hash)
-      wrong.push(found === 'ENOENT' ? `${path} is missing.` : `${path} is not what it was when it was new.`)
+    const found = await hashFile(join(snapshot, path)).catch(ignoreMissing)
+    if (found === undefined) wrong.push(`${path} is missing`)
+    else if (found !== hash) wrong.push(`${path} is not what it was when it was new`)
   }
-  return wrong
+  if (wrong.length === 0) return { name, files: list.size }
+  throw new Fail(`${wrong.length} of ${list.size} media files of ${name} are damaged`, {
+    next: 'bring them back from offsite: docs/operations/backups.md',
+    output: wrong.slice(0, 10).join('\n'),
+  })
 }
 
 /** Our own names only: a line break, say, would break the list. */

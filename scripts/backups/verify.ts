@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { runJob } from '../backup/job.ts'
-import { type BackupSet, DUMP, listSets, openSet, SETS } from '../backup/layout.ts'
+import { type BackupSet, DUMP, listSets, MEDIA_SNAPSHOTS, openSet, SETS } from '../backup/layout.ts'
+import { proveMedia } from '../backup/media.ts'
 import { composePostgres } from '../backup/postgres.ts'
 import { command, printJson, tell, UsageError } from '../lib/cli.ts'
 import { Fail } from '../lib/fail.ts'
@@ -16,7 +17,7 @@ export default command({
   details: `Checks the signature of its manifest, the SHA-256 of every file, and that pg_restore can read the dump to its end.
 
   --restore   restore it as well, into a database of its own in the running server, compare that with the manifest
-              and drop it; the job prove-restore
+              and drop it, then read the newest media snapshot; the job prove-restore
   --offsite   check what the far side holds, by signatures and lengths: this host cannot open it
   --json      print what was found`,
   options: { restore: { type: 'boolean' }, offsite: { type: 'boolean' }, json: { type: 'boolean' } },
@@ -31,6 +32,7 @@ export default command({
       json: o.json === true,
       run: async (progress) => ({
         ...(await proveRestore({ tools: composePostgres('postgres'), set: await find(name), progress })),
+        media: await proveMedia(MEDIA_SNAPSHOTS, progress),
       }),
     })
   },

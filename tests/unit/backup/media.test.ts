@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { listSets, MEDIA_LIST } from '../../../scripts/backup/layout.ts'
-import { readMediaList, snapshotMedia, verifyMedia } from '../../../scripts/backup/media.ts'
+import { proveMedia, readMediaList, snapshotMedia } from '../../../scripts/backup/media.ts'
 
 let root: string
 let source: string
@@ -57,7 +57,7 @@ describe('media snapshots', () => {
     expect(
       execFileSync('sha256sum', ['--check', '--strict', MEDIA_LIST], { cwd: at, encoding: 'utf8' }),
     ).toBe('2001/2026/11/a.jpg: OK\n2001/2026/11/b.ogg: OK\n')
-    expect(await verifyMedia(at, quiet)).toEqual([])
+    expect(await proveMedia(directory, quiet)).toEqual({ name: made.name, files: 2 })
   })
 
   it('hash a file once, when it is new, and keep what the server removes', async () => {
@@ -75,15 +75,16 @@ describe('media snapshots', () => {
 
   it('notice a flipped bit in the live file, which is theirs too', async () => {
     await snapshot()
-    const second = await snapshot()
+    await snapshot()
     const live = await stat(join(source, '2001/2026/11/a.jpg'))
     await writeFile(join(source, '2001/2026/11/a.jpg'), 'firsu')
     expect((await stat(join(source, '2001/2026/11/a.jpg'))).ino).toBe(live.ino)
-    const third = await snapshot()
-    for (const { name } of [second, third]) {
-      expect(await verifyMedia(join(directory, name), quiet)).toEqual([
-        '2001/2026/11/a.jpg is not what it was when it was new.',
-      ])
+    for (let n = 0; n < 2; n += 1) {
+      await expect(proveMedia(directory, quiet)).rejects.toMatchObject({
+        message: expect.stringContaining('1 of 2 media files'),
+        output: '2001/2026/11/a.jpg is not what it was when it was new',
+      })
+      await snapshot()
     }
   })
 
@@ -94,13 +95,16 @@ describe('media snapshots', () => {
     const made = await snapshot()
     expect(made.altered).toEqual(['2001/2026/11/a.jpg'])
     expect(await readFile(join(directory, made.name, '2001/2026/11/a.jpg'), 'utf8')).toBe('first')
-    expect(await verifyMedia(join(directory, made.name), quiet)).toEqual([])
+    expect(await proveMedia(directory, quiet)).toMatchObject({ files: 2 })
   })
 
   it('notice what is missing from them', async () => {
+    expect(await proveMedia(directory, quiet)).toBeUndefined()
     const made = await snapshot()
     await rm(join(directory, made.name, '2001/2026/11/a.jpg'))
-    expect(await verifyMedia(join(directory, made.name), quiet)).toEqual(['2001/2026/11/a.jpg is missing.'])
+    await expect(proveMedia(directory, quiet)).rejects.toMatchObject({
+      output: '2001/2026/11/a.jpg is missing',
+    })
   })
 
   it('end where the list of the one before is damaged, naming the remedy', async () => {
