@@ -1,4 +1,5 @@
-import { constants, copyFile, link, mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { constants, copyFile, link, lstat, mkdir, readdir, readFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { writeAtomically } from '../../secrets/atomic.ts'
 import { Fail } from '../lib/fail.ts'
@@ -70,11 +71,11 @@ export async function snapshotMedia(o: MediaRequest): Promise<MediaSnapshot> {
       for (let up = dirname(target); up !== working; up = dirname(up)) directories.add(up)
       const hash = known.get(path)
       const old = before !== undefined && hash !== undefined ? join(before, path) : undefined
-      const live = await stat(join(o.source, path)).catch(ignoreMissing)
+      const live = await lstat(join(o.source, path)).catch(ignoreMissing)
       // The server removes what is past its retention.
       if (live === undefined) continue
       await keep(old ?? join(o.source, path), target)
-      const { size } = await stat(target)
+      const { size } = await ordinary(target)
       if (size !== live.size) altered.push(path)
       if (hash === undefined) added += 1
       list.push([path, hash ?? (await hashFile(target))])
@@ -145,6 +146,13 @@ async function listFiles(root: string): Promise<string[]> {
   throw new Fail(`${JSON.stringify(foreign)} in ${root} is no file of the server`, {
     next: 'move it elsewhere',
   })
+}
+
+/** Root reads what it is led to: a link that the server's user planted must not lead to root's own files. */
+async function ordinary(path: string): Promise<Stats> {
+  const found = await lstat(path)
+  if (found.isFile()) return found
+  throw new Fail(`${path} is a link, or no file at all`, { next: 'find out who put it among the media' })
 }
 
 async function keep(source: string, target: string): Promise<void> {

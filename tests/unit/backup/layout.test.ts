@@ -70,6 +70,8 @@ describe('sets in a directory', () => {
     await make('first')
     await expect(make('second')).rejects.toThrow(/exists and is not replaced/)
     expect(await readdir(directory)).toEqual([NAME])
+    await mkdir(join(directory, 'made'))
+    await expect(publish(join(directory, 'made'), join(directory, 'nowhere'), NAME)).rejects.toThrow('ENOENT')
     expect((await openSet(directory, NAME, KEY)).manifest.name).toBe(NAME)
   })
 

@@ -9,6 +9,7 @@ import {
   rename,
   rm,
   stat,
+  symlink,
   truncate,
   writeFile,
 } from 'node:fs/promises'
@@ -122,6 +123,12 @@ describe('media snapshots', () => {
     await put('line\nbreak', 'x')
     await expect(snapshot()).rejects.toThrow('"line\\nbreak" in')
     expect(await listSets(directory)).toEqual([])
+  })
+
+  it('never follow a link: whoever planted it would be handed what root may read', async () => {
+    await symlink('/etc/shadow', join(source, '2001/2026/11/z.jpg'))
+    await expect(snapshot()).rejects.toThrow('z.jpg is a link, or no file at all')
+    expect(await readdir(directory)).toEqual([])
   })
 
   it('go by the same rule as sets', async () => {
