@@ -22,7 +22,7 @@ test('width of columns, empty lines and colours do not count', () => {
 test('… stands for any text in a line, and alone for any lines, also none', () => {
   expect(fits(['valid to …'], 'valid to Jan 1\n')).toBe(true)
   expect(fits(['valid to …'], 'invalid\n')).toBe(false)
-  expect(fits(['a … c'], 'a b\nc\n')).toBe(false)
+  expect(fits(['a … c'], 'a b\nd c\n')).toBe(false)
   expect(fits(['…', 'last'], 'last\n')).toBe(true)
   expect(fits(['first', '…', 'last'], 'first\n2\n3\nlast\n')).toBe(true)
   expect(fits(['first', '…', 'last'], 'first\n2\n3\n')).toBe(false)
