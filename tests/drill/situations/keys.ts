@@ -50,10 +50,10 @@ export const rotation: Situation = async (stage) => {
   await stage.own.takeOver()
 }
 
-/** Meta has revoked the token, and said so to somebody who wanted to send. */
+/** Meta has revoked the token, and said so to somebody who wanted to send; then somebody has seen the new one. */
 export const token: Situation = async (stage) => {
-  const fresh = newToken()
-  await stage.atMeta({ tokens: [fresh] })
+  const [second, third] = [newToken(), newToken()]
+  const given = { 'phone-id': stage.numberId }
   await stage.admin('clients', 'create', '--name', 'token-desk', '--display-name', 'Desk')
   await stage.admin(
     'grants',
@@ -67,9 +67,16 @@ export const token: Situation = async (stage) => {
   )
   const key = await stage.mint('token-desk', 'tools:send_message')
   await stage.customerWrites('Are you still there?')
+  await stage.atMeta({ tokens: [second] })
   await stage.call(key, 'send_message', { phone_number_id: stage.numberId, to: CUSTOMER, body: 'Yes.' })
-  const given = { 'phone-id': stage.numberId }
-  await stage.read('incidents/token.md', { given, typed: { token: () => fresh } }, { revoke: undefined })
+  const paused = await stage.admin('numbers', 'list')
+  stage.drill.expect('a number whose token Meta refuses is paused', /paused/.test(paused), paused)
+  await stage.read('incidents/token.md', { given, typed: { token: () => second } })
+  await stage.own.takeOver()
+
+  await stage.atMeta({ tokens: [second, third] })
+  const revoke = () => stage.atMeta({ tokens: [third] })
+  await stage.read('incidents/token.md', { given, typed: { token: () => third } }, { revoke })
   await stage.own.takeOver()
 }
 
