@@ -78,6 +78,14 @@ export class Stage {
     await this.#post(new URL('/meta', this.phone).href, change)
   }
 
+  /** What the host would have Meta believe. */
+  async secretsOfMeta(): Promise<{ tokens: readonly string[]; appSecret: string }> {
+    const read = async (name: string) =>
+      (await this.host.read(`/run/whatsapp-mcp/secrets/app/${name}`)).trim()
+    const [token, appSecret] = await Promise.all(['wa_default_access_token', 'wa_app_secret'].map(read))
+    return { tokens: [token ?? ''], appSecret: appSecret ?? '' }
+  }
+
   async #post(url: string, body: unknown): Promise<void> {
     await this.drill.world.network.client([
       ...['curl', '-sS', '--fail', '-H', 'content-type: application/json'],
