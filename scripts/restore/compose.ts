@@ -13,6 +13,8 @@ export interface Stack {
 /** The containers of this host. */
 export const composeStack: Stack = { migrateBeside, stopServer, recordRestore, startServer }
 
+const NGINX = ['nginx', 'nginx', '-c', '/etc/nginx/whatsapp-mcp/nginx.conf'] as const
+
 async function compose(args: readonly string[], seconds: number, next: string): Promise<string> {
   const result = await $({
     quiet: true,
@@ -60,11 +62,10 @@ export async function recordRestore(set: string): Promise<void> {
   await compose(command, 60, 'docker compose logs postgres')
 }
 
-/** Starts what is stopped, and waits until all of it is healthy. */
+/** Starts what is stopped, waits until all of it is healthy, and tells nginx. */
 export async function startServer(): Promise<void> {
-  await compose(
-    ['up', '--detach', '--wait', '--wait-timeout', '120', ...SERVICES],
-    180,
-    'journalctl -u whatsapp-mcp -n 50',
-  )
+  const next = 'journalctl -u whatsapp-mcp -n 50'
+  await compose(['up', '--detach', '--wait', '--wait-timeout', '120', ...SERVICES], 180, next)
+  // The server may have another address now, and nginx would ask for it in some seconds only.
+  await compose(['exec', '--no-TTY', ...NGINX, '-s', 'reload'], 30, next)
 }

@@ -109,9 +109,10 @@ describe.skipIf(MISSING)(`the live database put back to a set${MISSING && ` (${M
   })
 
   test.each([
-    ['a dump that is cut', () => truncate(join(newer.directory, DUMP), 4_000)],
+    ['a dump that is cut', 'has 4000 bytes instead of', () => truncate(join(newer.directory, DUMP), 4_000)],
     [
       'a manifest that promises another row',
+      'is not what was backed up',
       () =>
         resign(newer, (body) => ({
           ...body,
@@ -121,10 +122,14 @@ describe.skipIf(MISSING)(`the live database put back to a set${MISSING && ` (${M
           },
         })),
     ],
-    ['a manifest nobody signed', () => writeFile(join(newer.directory, MANIFEST), '{}')],
-  ])('%s: the set before is taken, unless this one was named', async (_, damage) => {
+    [
+      'a manifest nobody signed',
+      'The manifest is damaged',
+      () => writeFile(join(newer.directory, MANIFEST), '{}'),
+    ],
+  ])('%s: the set before is taken, unless this one was named', async (_, message, damage) => {
     await damage()
-    await expect(go({ name: newer.name })).rejects.toThrow()
+    await expect(go({ name: newer.name })).rejects.toThrow(message)
     expect(asked).toEqual([])
     await untouched()
     const result = await go()

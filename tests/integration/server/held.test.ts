@@ -66,6 +66,9 @@ test('nothing that was pending is sent before the operator releases it, and exac
   await sql()`update outbox set leased_by = gen_random_uuid(), leased_until = now() + interval '1 day'
     where concurrency_key = ${setup.number.id} and state = 'ready'`
   expect(await hold()).toEqual({ held: 2, unknown: 1 })
+  expect(
+    await sql()`select state from outbox where concurrency_key = ${setup.number.id} order by state`,
+  ).toEqual([{ state: 'done' }, { state: 'held' }, { state: 'held' }])
   await unthrottle(setup)
   await wait()
   expect(sentOf(setup)).toEqual([])
