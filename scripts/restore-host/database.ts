@@ -96,7 +96,11 @@ export async function restoreSet(set: OffsiteSet, dump: string, progress: Progre
   }
   progress('holding what was pending')
   const fresh = restored.database
-  const pending = await holdPending({ ...tools, database: fresh })
+  const { unknown } = await holdPending({ ...tools, database: fresh })
+  // With those that were held already when the backup was made.
+  const [[held] = []] = await psql(tools, `select count(*) from outbox where state = 'held'`, {
+    database: fresh,
+  })
   await migrateBeside(fresh)
   await swapDatabases({
     tools,
@@ -105,7 +109,11 @@ export async function restoreSet(set: OffsiteSet, dump: string, progress: Progre
     note: `restored from ${set.name}`,
   })
   await recordRestore(set.name)
-  return { rows: set.manifest.database.tables.reduce((sum, { rows }) => sum + rows, 0), ...pending }
+  return {
+    rows: set.manifest.database.tables.reduce((sum, { rows }) => sum + rows, 0),
+    held: Number(held),
+    unknown,
+  }
 }
 
 /** The media files the restored database names. */
