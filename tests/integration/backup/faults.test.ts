@@ -72,32 +72,27 @@ describe.skipIf(MISSING)(
       directory = await mkdtemp(join(home, 'sets-'))
     })
 
-    it(
-      'killed at any moment, leaves a whole set or none, and nothing at work; the next run is clean',
-      {
-        timeout: 180_000,
-      },
-      async () => {
-        const from = performance.now()
-        const whole = startWorker()
-        await once(whole, 'exit')
-        const length = performance.now() - from
-        for (let part = 1; part <= 8; part += 1) {
-          const worker = startWorker()
-          const exited = once(worker, 'exit')
-          await new Promise((wake) => setTimeout(wake, (length * part) / 8))
-          worker.kill('SIGKILL')
-          await exited
-          for (const name of await listSets(directory)) await openSet(directory, name, KEY)
-        }
-        await expect.poll(connected).toEqual([])
-        await expect.poll(processes).toEqual([])
-        const { manifest } = await makeSet(requestFor({ ...options(), now: new Date(Date.now() + 5000) }))
-        expect((await readdir(directory)).filter((name) => name.startsWith('.'))).toEqual([])
-        expect((await listSets(directory))[0]).toBe(manifest.name)
-      },
-      120_000,
-    )
+    it('killed at any moment, leaves a whole set or none, and nothing at work; the next run is clean', {
+      timeout: 180_000,
+    }, async () => {
+      const from = performance.now()
+      const whole = startWorker()
+      await once(whole, 'exit')
+      const length = performance.now() - from
+      for (let part = 1; part <= 8; part += 1) {
+        const worker = startWorker()
+        const exited = once(worker, 'exit')
+        await new Promise((wake) => setTimeout(wake, (length * part) / 8))
+        worker.kill('SIGKILL')
+        await exited
+        for (const name of await listSets(directory)) await openSet(directory, name, KEY)
+      }
+      await expect.poll(connected).toEqual([])
+      await expect.poll(processes).toEqual([])
+      const { manifest } = await makeSet(requestFor({ ...options(), now: new Date(Date.now() + 5000) }))
+      expect((await readdir(directory)).filter((name) => name.startsWith('.'))).toEqual([])
+      expect((await listSets(directory))[0]).toBe(manifest.name)
+    })
 
     it('killed while the dump waits, takes pg_dump with it', async () => {
       const lock = await locked('messages')
