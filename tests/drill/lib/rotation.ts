@@ -67,7 +67,9 @@ export class Operator {
     const script =
       'find /run/whatsapp-mcp/secrets -type f -exec sh -c \'cat "$1"; echo\' sh {} \\;; cat /etc/whatsapp-mcp/age.key'
     const { stdout } = await this.#host.sh(script)
-    for (const line of stdout.split('\n')) if (line.length >= 16) this.secrets.add(line)
+    // When a grace ends is no secret.
+    const isSecret = (line: string) => line.length >= 16 && !/^\d{4}-\d\d-\d\dT/.test(line)
+    for (const line of stdout.split('\n').filter(isSecret)) this.secrets.add(line)
   }
 
   async reboot(): Promise<void> {
