@@ -8,7 +8,8 @@ import type { Host } from './host.ts'
 import type { Change } from './steps.ts'
 
 const UNIT = 'whatsapp-mcp.service'
-const HEALTHY_WITHIN_S = 60
+/** Long enough for the supervisor to find the app missing and start everything anew. */
+const HEALTHY_WITHIN_S = 180
 
 type Service = Extract<Consumer, 'app' | 'postgres' | 'inngest'>
 
