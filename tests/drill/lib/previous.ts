@@ -89,7 +89,7 @@ class OperatorsRepository {
       .filter(({ state, required }) => required && state === 'unset')
     for (const { name } of missing) await this.#secrets(['set', name, '--generate', '--age-key-file', key])
     await this.#git('add', '--all', '--', ':!node_modules')
-    await this.#commit('Upgrade')
+    await this.#commit('Upgrade', '--allow-empty')
   }
 
   async bundle(): Promise<Buffer> {
@@ -102,9 +102,9 @@ class OperatorsRepository {
     await run(['git', '-C', this.path, ...argv])
   }
 
-  #commit(message: string): Promise<void> {
+  #commit(message: string, ...options: readonly string[]): Promise<void> {
     const identity = ['-c', 'user.name=Drill', '-c', 'user.email=drill@wa.drill.test']
-    return this.#git(...identity, 'commit', '--quiet', '-m', message)
+    return this.#git(...identity, 'commit', '--quiet', '-m', message, ...options)
   }
 
   async #secrets(argv: readonly string[], input = ''): Promise<string> {
