@@ -36,9 +36,11 @@ export async function verifyThere(vault: Vault): Promise<{ whole: boolean; said:
   return { whole: asked.code === 0, said: asked.stdout + asked.stderr }
 }
 
-/** Rights, owners, times and checksums of all it holds, one file a line. */
+/** Rights, owners, times and checksums of all it holds, one a line. */
 export async function stateThere(vault: Vault): Promise<string> {
-  const script = `find ${HOME} -printf '%m %U %G %T@ %p\\n' | sort; find ${HOME} -type f -exec sha256sum {} + | sort`
+  const script = `find ${HOME} -printf '%m %U %G %p\\n' | sort
+    find ${HOME} -type f -printf '%T@ %p\\n' | sort
+    find ${HOME} -type f -exec sha256sum {} + | sort`
   return (await vault.exec(['sh', '-c', script])).stdout
 }
 

@@ -119,17 +119,37 @@ async function unreachable(drill: Drill, host: Host): Promise<void> {
 
 async function killed(drill: Drill, host: Host): Promise<void> {
   const { vault } = drill.world
-  const program = [`${REPOSITORY}/node_modules/.bin/node`, `${REPOSITORY}/scripts/sync-audit.ts`]
+  const kill = 'systemctl start --no-block "$1"; sleep "$2"; systemctl kill --signal KILL "$1"'
+  const ends: string[] = []
   for (const seconds of KILL_AFTER) {
     await closeSegment(host)
-    await host.exec(['timeout', '-s', 'KILL', seconds, ...program], { mayFail: true })
+    await host.exec(['systemctl', 'reset-failed', AUDIT_UNIT], { mayFail: true })
+    await host.sh(kill, [AUDIT_UNIT, seconds], { mayFail: true })
+    const result = await until('its end', 20, async () => {
+      const { stdout } = await host.exec([
+        'systemctl',
+        'show',
+        '-P',
+        'ActiveState',
+        '-P',
+        'Result',
+        AUDIT_UNIT,
+      ])
+      return stdout.startsWith('activating') ? undefined : stdout.trim().split('\n').at(-1)
+    })
+    ends.push(result ?? '')
   }
+  drill.expect(
+    'it was killed while it worked',
+    ends.filter((end) => end === 'signal').length > 2,
+    ends.join(' '),
+  )
   const names = await vault.exec(['find', SEGMENTS, '-name', '*.gz', '-size', '-20c'])
   drill.expect('killed anywhere, nothing half has a name', names.stdout === '', names.stdout)
   const next = await ship(host)
   drill.expect('the next run completes', next.ok, said(next))
-  const left = await host.sh('ls -A /run')
-  drill.expect('no key is left behind', !left.stdout.includes('private'), left.stdout)
+  const left = await host.sh('ls -AR /run/whatsapp-mcp-audit* /run/whatsapp-mcp-private* 2>/dev/null || true')
+  drill.expect('no key is left behind', left.stdout === '', left.stdout)
 }
 
 const said = (record: AuditRecord): string => JSON.stringify(record)
