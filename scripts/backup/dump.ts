@@ -24,7 +24,6 @@ async function dumpAndCount(tools: PostgresTools, path: string, o: ToolOptions):
   const stop = new AbortController()
   const options = { ...o, signal: o.signal ? AbortSignal.any([o.signal, stop.signal]) : stop.signal }
   const keeper = openSession(tools, options)
-  const counter = openSession(tools, options)
   const running: Promise<unknown>[] = []
   const beside = <T>(work: Promise<T>): Promise<T> => {
     running.push(work)
@@ -34,6 +33,7 @@ async function dumpAndCount(tools: PostgresTools, path: string, o: ToolOptions):
     await beginSnapshot(keeper)
     const [[snapshot = null] = []] = await keeper.query('select pg_export_snapshot()')
     if (snapshot === null) throw new Error('the database exported no snapshot')
+    const counter = openSession(tools, options)
     const [written, database, media] = await Promise.all([
       beside(write(tools, snapshot, path, options)),
       beside(figures(counter, snapshot)),

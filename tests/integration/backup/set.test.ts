@@ -109,6 +109,28 @@ describe.skipIf(MISSING)(`a backup set${MISSING && ` (${MISSING})`}`, { timeout:
     expect(await standIn.exec('ls', '-A', '/var/lib/postgresql')).toBe('18')
   })
 
+  it('counts what the dump saw, and not what came a moment later', async () => {
+    const wrapper = join(home, 'slow')
+    // The second psql that reads from standard input is the one that counts.
+    const script = `#!/bin/sh
+case "$*" in *" psql -X -q -A "*)
+  [ ! -e ${wrapper}.first ] || until [ -e ${wrapper}.go ]; do sleep 0.1; done
+  : > ${wrapper}.first ;;
+esac
+exec docker exec -i "$@"
+`
+    await writeFile(wrapper, script, { mode: 0o700 })
+    const before = await figuresOf()
+    const making = makeSet(request({ tools: { ...standIn.tools(), prefix: [wrapper, standIn.container] } }))
+    making.catch(() => undefined)
+    const exported = () => standIn.sql`
+      select 1 from pg_stat_activity where usename = 'wa_backup' and query ~ 'media_objects|pg_export_snapshot'`
+    await expect.poll(async () => (await exported()).length).toBe(1)
+    await addMessages(standIn.sql, 10)
+    await writeFile(`${wrapper}.go`, '')
+    expect((await making).manifest.database).toEqual(before)
+  })
+
   it('has the same figures whatever the order of rows and the settings of role and database', async () => {
     const before = await figuresOf()
     await standIn.sql.unsafe(`
