@@ -27,10 +27,7 @@ export async function run(drill: Drill): Promise<void> {
   const { vault } = drill.world
   // The timer's own runs would race with ours.
   await host.exec(['systemctl', 'stop', 'whatsapp-mcp-audit.timer'])
-  await until('end of a run of the timer', 60, async () => {
-    const { stdout } = await host.exec(['systemctl', 'is-active', AUDIT_UNIT], { mayFail: true })
-    return stdout.trim() === 'activating' ? undefined : true
-  })
+  await ended(host)
 
   await byTheBook(drill, host)
   await closeSegment(host)
@@ -125,19 +122,8 @@ async function killed(drill: Drill, host: Host): Promise<void> {
     await closeSegment(host)
     await host.exec(['systemctl', 'reset-failed', AUDIT_UNIT], { mayFail: true })
     await host.sh(kill, [AUDIT_UNIT, seconds], { mayFail: true })
-    const result = await until('its end', 20, async () => {
-      const { stdout } = await host.exec([
-        'systemctl',
-        'show',
-        '-P',
-        'ActiveState',
-        '-P',
-        'Result',
-        AUDIT_UNIT,
-      ])
-      return stdout.startsWith('activating') ? undefined : stdout.trim().split('\n').at(-1)
-    })
-    ends.push(result ?? '')
+    await ended(host)
+    ends.push((await host.exec(['systemctl', 'show', '-P', 'Result', AUDIT_UNIT])).stdout.trim())
   }
   drill.expect(
     'it was killed while it worked',
@@ -150,6 +136,13 @@ async function killed(drill: Drill, host: Host): Promise<void> {
   drill.expect('the next run completes', next.ok, said(next))
   const left = await host.sh('ls -AR /run/whatsapp-mcp-audit* /run/whatsapp-mcp-private* 2>/dev/null || true')
   drill.expect('no key is left behind', left.stdout === '', left.stdout)
+}
+
+async function ended(host: Host): Promise<void> {
+  await until('end of the job', 60, async () => {
+    const { stdout } = await host.exec(['systemctl', 'is-active', AUDIT_UNIT], { mayFail: true })
+    return stdout.trim() === 'activating' ? undefined : true
+  })
 }
 
 const said = (record: AuditRecord): string => JSON.stringify(record)
