@@ -184,6 +184,10 @@ async function killed(drill: Drill, host: Host): Promise<void> {
   const names = (await host.exec(['ls', '-A', SETS])).stdout
   drill.expect('the next run is clean', next.code === 0 && !names.includes('tmp'), names)
   await host.exec(['systemctl', 'reset-failed'])
+  const said = await host.sh(
+    'docker logs whatsapp-mcp-postgres-1 2>&1 | grep -E "untracked child|reinitializing" || :',
+  )
+  drill.expect('the database took none of it for a crash of its own', said.stdout === '', said.stdout)
 }
 
 async function sets(host: Host): Promise<string[]> {
