@@ -31,6 +31,7 @@ const recordSchema = z.object({
       held: z.number(),
       unknown: z.number(),
       fell_back_from: z.array(z.string()).optional(),
+      resumed: z.boolean().optional(),
     })
     .optional(),
 })
@@ -71,18 +72,23 @@ export async function run(drill: Drill): Promise<void> {
   await smoke(drill, host)
   const early = await customerWrites(drill, host, standIn)
   await addPending(host, standIn.numberId)
+  const known = (await pendingOnScreen(drill, standIn)).length
   const set = await backUp(host)
   const late = await customerWrites(drill, host, standIn)
 
   await planOnly(drill, host, set)
   await killed(drill, host, late)
   await restored(drill, host, { set, early, late, standIn })
-  await nothingIsSent(drill, host, standIn)
+  await nothingIsSent(drill, host, standIn, known)
   await undone(drill, host, late)
   await removeKept(host)
   drill.expect('--drop-kept leaves the live database alone', (await databases(host)) === 'wa_mcp')
   // What was left waiting would be in the way of others.
-  await sql(host, `delete from outbox where state = 'held'`)
+  await sql(
+    host,
+    `delete from outbox where state = 'held';
+     update messages set status = 'rejected' where status in ('held', 'unknown') and wa_message_id is null`,
+  )
   await smoke(drill, host)
 }
 
@@ -106,25 +112,31 @@ async function planOnly(drill: Drill, host: Host, set: string): Promise<void> {
   drill.expect('and nothing has changed', (await databases(host)) === before)
 }
 
-/** A run that dies at any moment leaves the server as it was, and running. */
+/** Runs restore-db and kills it as soon as it says this. */
+const KILLED_AT = `"$1" "$2" --yes 2> /run/drill-restore & work=$!
+until grep -q "$3" /run/drill-restore; do kill -0 "$work" || exit 7; sleep 0.02; done
+kill -KILL "$work"`
+
+/** A run that dies at any moment leaves a server that works, and the next run ends what it began. */
 async function killed(drill: Drill, host: Host, late: string): Promise<void> {
-  for (const seconds of [1, 3, 5]) {
-    const argv = [
-      'timeout',
-      '-s',
-      'KILL',
-      String(seconds),
-      NODE,
-      `${REPOSITORY}/scripts/restore-db.ts`,
-      '--yes',
-    ]
-    const dead = await host.exec(argv, { mayFail: true })
-    // It was quicker than the knife.
-    if (dead.code !== 137) return void (await script(host, 'restore-db.ts', '--undo', '--yes'))
-    const healthy = await isHealthy(host)
-    const same = await isThere(host, late)
-    drill.expect(`killed after ${seconds} s, the server works on the database it had`, healthy && same)
+  const kill = (line: string) =>
+    host.sh(KILLED_AT, [NODE, `${REPOSITORY}/scripts/restore-db.ts`, line], { limit: 120 })
+  for (const line of ['restoring', 'comparing', 'stopping the server']) {
+    await kill(line)
+    const works = (await isHealthy(host)) && (await isThere(host, late))
+    drill.expect(`killed at "${line}", the server works on the database it had`, works)
   }
+  await kill('starting the server')
+  drill.expect('killed after the exchange, the server comes up by itself', await isHealthy(host))
+  const again = await script(host, 'restore-db.ts', '--yes', '--json')
+  const { result } = recordOf(again)
+  drill.expect(
+    'and the next run only finishes',
+    again.code === 0 && result?.resumed === true,
+    tail(again.stderr, 20),
+  )
+  await script(host, 'restore-db.ts', '--undo', '--yes')
+  drill.expect('what was there is there again', await isThere(host, late))
 }
 
 async function restored(
@@ -169,19 +181,35 @@ async function restored(
   await smoke(drill, host)
 }
 
-async function nothingIsSent(drill: Drill, host: Host, standIn: StandIn): Promise<void> {
+/** @param known such messages on the screen from before */
+async function nothingIsSent(drill: Drill, host: Host, standIn: StandIn, known: number): Promise<void> {
   // If they were only waiting for their hour, this would send them now.
   await sql(host, `update outbox set run_after = now() where state <> 'done'`)
   await sleep(6_000)
   const seen = await pendingOnScreen(drill, standIn)
-  drill.expect('nothing that was pending was sent', seen.length === 0, seen.join(', '))
-  const [[id = ''] = []] = await sql(host, `select id from outbox where state = 'held' order by id limit 1`)
+  drill.expect('nothing that was pending was sent', seen.length === known, seen.join(', '))
+  // Under another text, so that what is still pending stays invisible to the customer, here and in what follows.
+  const text = `released ${randomUUID()}`
+  const [[id = ''] = []] = await sql(
+    host,
+    `with chosen as (select id, (data->>'messageId')::uuid as message from outbox where state = 'held' order by id limit 1)
+     update messages m set body = :'text', payload = jsonb_set(payload, '{text,body}', to_jsonb(:'text'::text))
+     from chosen where m.id = message returning chosen.id`,
+    { text },
+  )
   await host.exec([...ADMIN, 'outbox', 'release', id])
-  const sent = await until('the released message', 20, async () => {
-    const now = await pendingOnScreen(drill, standIn)
-    return now.length > 0 ? now : undefined
-  }).catch(() => [])
-  drill.expect('one that is released is sent, once, and the other stays', sent.length === 1, sent.join(', '))
+  const times = async () => (await screen(drill, standIn)).filter((line) => line === text).length
+  await until('the released message', 20, async () => (await times()) > 0 || undefined).catch(() => undefined)
+  await sleep(3_000)
+  drill.expect('one that is released is sent, once', (await times()) === 1, `${await times()} times`)
+  const others = await pendingOnScreen(drill, standIn)
+  drill.expect('and the other stays', others.length === known, others.join(', '))
+}
+
+async function screen(drill: Drill, standIn: StandIn): Promise<string[]> {
+  const { stdout } = await drill.world.network.client(['curl', '-s', '--max-time', '5', standIn.phone])
+  const { lines } = z.object({ lines: z.array(z.object({ text: z.string() })) }).parse(JSON.parse(stdout))
+  return lines.map(({ text }) => text)
 }
 
 async function undone(drill: Drill, host: Host, late: string): Promise<void> {
