@@ -1,6 +1,7 @@
 /** One file of the audit archive, read without anything of the server: what is written here is all a reader needs. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 
 /** A stretch of the chain in a file of its own, closed once an hour. */
@@ -50,7 +51,7 @@ export const bySequence = (a: Segment, b: Segment): number =>
 export async function* readSegment(segment: Segment): AsyncGenerator<Row> {
   let id = segment.first
   try {
-    for await (const line of linesOf(createReadStream(segment.path).pipe(createGunzip()))) {
+    for await (const line of linesOf(open(segment.path))) {
       yield readRow(line, segment.name, id)
       id += 1
     }
@@ -61,6 +62,11 @@ export async function* readSegment(segment: Segment): AsyncGenerator<Row> {
   }
   if (id !== segment.last + 1)
     throw new ChainFault(`${segment.name} ends at row ${id - 1} instead of ${segment.last}`)
+}
+
+/** Either stream's error ends the reading. */
+function open(path: string): AsyncIterable<Buffer> {
+  return pipeline(createReadStream(path), createGunzip(), () => undefined)
 }
 
 async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string> {

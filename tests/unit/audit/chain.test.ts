@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -73,6 +73,12 @@ test('a file that is not gzipped, or cut off, is a fault and no crash', async ()
     writeFileSync(segment.path, damaged)
     expect((await walk([segment])).faults).toHaveLength(1)
   }
+})
+
+test('a file that cannot be read is an error, not a fault of the chain', async () => {
+  const segment = new Chain().close(temporary())
+  rmSync(segment.path)
+  await expect(walk([segment])).rejects.toThrow('ENOENT')
 })
 
 test('what continues is whole, in any order; what does not is named, and the walk goes on behind it', async () => {
