@@ -7,7 +7,7 @@ import { executed, OPERATIONS, readPage } from '../lib/runbook/execute.ts'
 import { type Situation, Stage } from '../lib/runbook/stage.ts'
 import { addNumber, startStandIn } from '../lib/stand-in.ts'
 import { certificate, diskFull, messages, stackDown } from '../situations/broken.ts'
-import { backups, databaseRestore, offsite } from '../situations/data.ts'
+import { backups, databaseRestore, offsite, recovered } from '../situations/data.ts'
 import { everyday } from '../situations/everyday.ts'
 import { compromisedHost, lostKey, pepper, rotation, token } from '../situations/keys.ts'
 
@@ -23,6 +23,7 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
   backups,
   offsite,
   'database restore': databaseRestore,
+  'host recovered': recovered,
   token,
   rotation,
   pepper,

@@ -30,3 +30,8 @@ export const offsite: Situation = async (stage) => {
   const typed = { 'offsite-remote': () => named.trim().replace('{', '{ ') }
   await stage.read('offsite.md', { typed })
 }
+
+/** A recovery has ended: the scenario `recover` has done what comes before; here is what its reader does then. */
+export const recovered: Situation = async (stage) => {
+  await stage.read('recover-host.md')
+}
