@@ -64,7 +64,9 @@ if [ -n "$missing" ]; then
     [ "$(id -u)" = 0 ] || refuse "there is no Node.js with npm on this machine" "sudo apt-get install$missing"
     command -v apt-get >/dev/null 2>&1 || refuse "this machine lacks$missing, and has no apt-get to install them" "install them: Node.js 18 or newer with npm"
     say "==> installing$missing"
-    apt() { DEBIAN_FRONTEND=noninteractive timeout 600 apt-get -q -o DPkg::Lock::Timeout=180 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$log" 2>&1; }
+    # In the foreground and without the terminal as input: in a process group of its own, as timeout makes one, dpkg is
+    # stopped by the terminal it wants to set up.
+    apt() { DEBIAN_FRONTEND=noninteractive timeout --foreground 600 apt-get -q -o DPkg::Lock::Timeout=180 -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$log" 2>&1 </dev/null; }
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
     # A run that was cut off may have left packages half configured.
@@ -91,7 +93,7 @@ if ! installed; then
     omit=
     [ "$packages" = all ] || omit=--omit=dev
     # npm's own limits add up to seven silent minutes.
-    timeout 300 npm ci $omit --no-audit --no-fund --loglevel=error --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 --fetch-timeout=30000 >&2 ||
+    timeout --foreground 300 npm ci $omit --no-audit --no-fund --loglevel=error --fetch-retries=2 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 --fetch-timeout=30000 >&2 </dev/null ||
         refuse "the packages could not be installed" "check that the npm registry is reachable: npm ping"
 fi
 
