@@ -62,11 +62,12 @@ describe.skipIf(MISSING)(
       recipient = await identityToRecipient(await generateIdentity())
     })
     afterAll(async () => {
-      // The postmaster takes the death of a process it does not know for a crash, and restarts the database.
-      expect(await standIn.logs()).not.toMatch(/untracked child|reinitializing/)
+      const said = await standIn.logs()
       await standIn.remove()
       await rm(root, { recursive: true })
       await rm(home, { recursive: true })
+      // The postmaster takes the death of a process it does not know for a crash, and restarts the database.
+      expect(said).not.toMatch(/untracked child|reinitializing/)
     })
     beforeEach(async () => {
       directory = await mkdtemp(join(home, 'sets-'))
