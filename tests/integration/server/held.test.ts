@@ -66,9 +66,9 @@ test('nothing that was pending is sent before the operator releases it, and exac
   await sql()`update outbox set leased_by = gen_random_uuid(), leased_until = now() + interval '1 day'
     where concurrency_key = ${setup.number.id} and state = 'ready'`
   expect(await hold()).toEqual({ held: 2, unknown: 1 })
-  expect(
-    await sql()`select state from outbox where concurrency_key = ${setup.number.id} order by state`,
-  ).toEqual([{ state: 'done' }, { state: 'held' }, { state: 'held' }])
+  const open = await sql()`
+    select state from outbox where concurrency_key = ${setup.number.id} and state <> 'done'`
+  expect(open).toEqual([{ state: 'held' }, { state: 'held' }])
   await unthrottle(setup)
   await wait()
   expect(sentOf(setup)).toEqual([])
@@ -150,15 +150,13 @@ test('a message that only a job service knew of is held with a row of its own', 
     source: { base64: Buffer.from('a file').toString('base64') },
   })
   const media = file.output.message_id
-  await sql()`update phone_numbers set paused_at = now() where id = ${setup.number.id}`
-  await expect.poll(() => rowOf(media)).toBeDefined()
+  await expect.poll(async () => (await rowOf(media))?.name).toBe('wa/message.send.requested')
   await sql()`update outbox set state = 'done', done_at = now() where concurrency_key = ${setup.number.id}`
   // As a dump finds it when the upload had not been done.
   await sql()`update messages set status = 'queued', payload = payload #- '{document,id}' where id = ${String(media)}`
   expect(await hold()).toEqual({ held: 2, unknown: 0 })
   expect((await rowOf(text))?.name).toBe('wa/message.send.requested')
   expect((await rowOf(media))?.name).toBe('wa/media.upload.requested')
-  await sql()`update phone_numbers set paused_at = null where id = ${setup.number.id}`
   await unthrottle(setup)
   const before = sentOf(setup).length
   await admin('outbox', 'release', '--all')
