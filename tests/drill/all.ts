@@ -34,6 +34,7 @@ import * as bootstrap from './scenarios/bootstrap.ts'
 import * as cert from './scenarios/cert.ts'
 import * as conversation from './scenarios/conversation.ts'
 import * as corruptNewest from './scenarios/corrupt-newest.ts'
+import * as doctor from './scenarios/doctor.ts'
 import * as interrupted from './scenarios/interrupted.ts'
 import * as offsite from './scenarios/offsite.ts'
 import * as outsideIn from './scenarios/outside-in.ts'
@@ -59,6 +60,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   cert,
   offsite,
   audit,
+  doctor,
   restore,
   'corrupt-newest': corruptNewest,
   // Leaves the host with other secrets than the drill knows: the last one on it.
