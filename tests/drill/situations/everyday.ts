@@ -9,6 +9,7 @@ export const everyday: Situation = async (stage) => {
   await stage.read('post-deploy-smoke.md')
   await stage.read('host-bootstrap.md')
   await stage.read('incident-runbook.md')
+  await stage.read('audit-archive.md')
   await stage.read('secrets.md', {
     given: { 'anna-recipient': await recipient() },
     // Another address of the same receiver.
