@@ -150,7 +150,13 @@ test('a message that only a job service knew of is held with a row of its own', 
     source: { base64: Buffer.from('a file').toString('base64') },
   })
   const media = file.output.message_id
-  await expect.poll(async () => (await rowOf(media))?.name).toBe('wa/message.send.requested')
+  // Uploaded, and put off like the text: from here on nobody touches either.
+  const waiting = () => sql()`
+    select from outbox where concurrency_key = ${setup.number.id} and state = 'ready' and run_after > now()
+      and leased_until is null`
+  const busy = () => sql()`
+    select from outbox where concurrency_key = ${setup.number.id} and state = 'ready' and run_after <= now()`
+  await expect.poll(async () => [(await waiting()).length, (await busy()).length]).toEqual([2, 0])
   await sql()`update outbox set state = 'done', done_at = now() where concurrency_key = ${setup.number.id}`
   // As a dump finds it when the upload had not been done.
   await sql()`update messages set status = 'queued', payload = payload #- '{document,id}' where id = ${String(media)}`
