@@ -61,7 +61,7 @@ export async function takeContents(host: Host): Promise<readonly string[]> {
       `select '${name}', count(*), sum(('x' || left(md5(row(${columns})::text), 15))::bit(60)::bigint) from ${name};`,
   )
   const rows = await sql(host, queries.join('\n'))
-  const script = `cd "$1" && find . -printf '%y %m %U:%G %l %P\\n' | sort && find . -type f -print0 | sort -z | xargs -0r sha256sum`
+  const script = `cd "$1" && find . -path ./.tmp -prune -o -printf '%y %m %U:%G %l %P\\n' | sort && find . -path ./.tmp -prune -o -type f -print0 | sort -z | xargs -0r sha256sum`
   const trees = await Promise.all(
     ['/var/lib/whatsapp-mcp/media', '/etc/letsencrypt/live', '/etc/letsencrypt/archive'].map(async (path) => {
       const { stdout } = await host.sh(script, [path], { limit: 300 })

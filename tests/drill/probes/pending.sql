@@ -9,7 +9,7 @@ with model as (
   insert into messages (phone_number_id, contact_id, client_id, api_key_id, direction, message_type, body, payload, status)
   select m.phone_number_id, m.contact_id, m.client_id, m.api_key_id, m.direction, m.message_type, it.said,
     jsonb_set(m.payload, '{text,body}', to_jsonb(it.said)), it.state
-  from model m, (values ('pending one', 'queued'), ('pending two', 'queued'), ('pending three', 'sending')) it (said, state)
+  from model m, (values ('before the loss: one', 'queued'), ('before the loss: two', 'queued'), ('before the loss: three', 'sending')) it (said, state)
   returning id, phone_number_id, created_at
 )
 insert into outbox (name, data, concurrency_key, run_after)
