@@ -68,7 +68,7 @@ export async function bringDump(
     progress(`once more: ${messageOf(first)}`)
     return bring().catch(async (cause: unknown) => {
       // A far side that does not answer is not to blame on the set.
-      await remote.stat('sets', set.dump.name)
+      await remote.list('sets')
       throw new BadSet(set.name, `the dump cannot be opened: ${messageOf(cause)}`, cause)
     })
   })

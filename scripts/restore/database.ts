@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { figures } from '../backup/figures.ts'
 import { differences, type Manifest } from '../backup/manifest.ts'
 import { type PostgresTools, restore } from '../backup/postgres.ts'
@@ -71,7 +72,12 @@ export async function dropDatabase(tools: PostgresTools, name: string): Promise<
 
 async function createDatabase(tools: PostgresTools, name: string): Promise<void> {
   const argv = ['createdb', '--username', tools.user, '--template', 'template0', '--', name]
-  await runTool(tools, argv, { seconds: 120 })
+  await runTool(tools, argv, { seconds: 120 }).catch(async () => {
+    // A run that was killed may have left one of its own in the container, which has just finished.
+    await sleep(2000)
+    await dropDatabase(tools, name)
+    await runTool(tools, argv, { seconds: 120 })
+  })
   // Rights on the database itself are in no dump; the server's own `migrate` grants them again.
   const values = { name }
   await psql(tools, 'revoke all on database :"name" from public', { database: 'postgres', values })

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import * as z from 'zod'
 import { closeSegment, ship } from '../lib/archive.ts'
 import { ANSWERS, KEY_FILE, REPOSITORY } from '../lib/bootstrap.ts'
@@ -158,7 +159,7 @@ async function recover(drill: Drill, host: Host): Promise<{ report: Report; show
   )
   drill.expect(
     'the plan comes before the first change',
-    shown.indexOf('about ') < shown.indexOf('==> bootstrap'),
+    stripVTControlCharacters(shown).search(/about [\s\S]*==> bootstrap/) >= 0,
   )
   const report = reportSchema.parse(
     JSON.parse(await host.read('/var/lib/whatsapp-mcp/jobs/restore-host.json')),
