@@ -131,7 +131,7 @@ export const operations: readonly Check[] = [
       const format =
         '{{.Name}} {{.HostConfig.LogConfig.Type}} {{index .HostConfig.LogConfig.Config "max-size"}}'
       const { stdout } = await ask('docker', 'inspect', '--format', format, ...ids)
-      const open = stdout.split('\n').filter((line) => / json-file (<no value>)?$/.test(line))
+      const open = stdout.split('\n').filter((line) => / json-file (<no value>|-1)?$/.test(line))
       return open.length === 0
         ? yes(`${ids.length} containers with a limit`)
         : no(

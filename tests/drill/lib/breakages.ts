@@ -92,7 +92,7 @@ export const BREAKAGES: readonly Breakage[] = [
     spoil: `image=$(docker inspect --format '{{.Config.Image}}' whatsapp-mcp-nginx-1); docker tag "$image" lax:1; printf '%s\\n' 'services: { nginx: { image: "lax:1" } }' > /run/lax.yml; ${COMPOSE} -f /run/lax.yml up -d --no-deps --wait nginx`,
     mend: `${COMPOSE} up -d --no-deps --wait nginx; docker rmi lax:1`,
   },
-  lax('operations.logs', 'logging: { driver: json-file }'),
+  lax('operations.logs', 'logging: { driver: json-file, options: { max-size: "-1" } }'),
   oldJob('data.backup-fresh', 'backup-db'),
   oldJob('data.media-fresh', 'backup-media'),
   oldJob('data.restore-proved', 'prove-restore'),
@@ -100,8 +100,10 @@ export const BREAKAGES: readonly Breakage[] = [
   oldJob('data.audit-shipped', 'sync-audit'),
   sql(
     'data.audit-chain',
-    `alter table audit_log disable trigger user; update audit_log set outcome = outcome || '!' where id = (select max(id) from audit_log)`,
-    `update audit_log set outcome = rtrim(outcome, '!') where outcome like '%!'; alter table audit_log enable trigger user`,
+    `alter table audit_log disable trigger user;
+     update audit_log set request_id = request_id || '!' where id = (select max(id) from audit_log where request_id is not null)`,
+    `update audit_log set request_id = rtrim(request_id, '!') where request_id like '%!';
+     alter table audit_log enable trigger user`,
   ),
   {
     id: 'operations.units',

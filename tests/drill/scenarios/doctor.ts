@@ -53,8 +53,8 @@ export async function run(drill: Drill): Promise<void> {
   )
 
   for (const { id, spoil, mend } of BREAKAGES) {
-    await host.sh(spoil, [], { limit: 90 })
-    const [broken] = await ask(host, '--only', id)
+    const spoilt = await host.sh(spoil, [], { limit: 90, mayFail: true })
+    const [broken] = spoilt.code === 0 ? await ask(host, '--only', id) : []
     await host.sh(mend, [], { limit: 90 })
     const [mended] = await ask(host, '--only', id)
     drill.expect(
@@ -63,7 +63,7 @@ export async function run(drill: Drill): Promise<void> {
         broken.verdict !== 'yes' &&
         broken.next !== undefined &&
         mended?.verdict === 'yes',
-      say([broken, mended].filter((one) => one !== undefined)),
+      `${say([broken, mended].filter((one) => one !== undefined))}\n${spoilt.stderr}`,
     )
   }
 }
