@@ -1,10 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Deliveries in hand from which on Meta comes first. */
-const MANY = 1
 const LOOK_EVERY_MS = 2
 
-/** Whether more deliveries wait for their answer than usual. What may as well happen a moment later makes room for them. */
+/** Whether a delivery waits for its answer. What may as well happen a moment later makes room for it. */
 export class Rush {
   #inHand = 0
 
@@ -18,9 +16,9 @@ export class Rush {
     }
   }
 
-  /** Resolves when the rush is over, or after `mostMs` in any case. */
+  /** Resolves when no delivery is in hand, or after `mostMs` in any case. */
   async over(mostMs: number): Promise<void> {
     const until = performance.now() + mostMs
-    while (this.#inHand >= MANY && performance.now() < until) await delay(LOOK_EVERY_MS)
+    while (this.#inHand > 0 && performance.now() < until) await delay(LOOK_EVERY_MS)
   }
 }
