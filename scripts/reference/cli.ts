@@ -15,6 +15,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const VERBS = ['secrets', 'age-key', 'backups', 'rotate']
 const SCRIPTS = [
   'smoke',
+  'doctor',
   'customer',
   'backup-db',
   'backup-media',
