@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beginSnapshot, figures } from './figures.ts'
 import type { Figures, Manifest } from './manifest.ts'
 import { dump, guarded, type PostgresTools, readThrough, type ToolOptions } from './postgres.ts'
@@ -59,6 +60,10 @@ async function write(tools: PostgresTools, snapshot: string, path: string, o: To
     // An end of the stream alone proves nothing.
     const [written] = await Promise.all([writing, dumping.done, reader.done])
     return written
+  } catch (error) {
+    // A full disk also breaks the pipes, and the programs' own ends may be heard of first.
+    await Promise.race([writing, sleep(1000)])
+    throw error
   } finally {
     await Promise.allSettled([writing, dumping.done, reader.done])
   }

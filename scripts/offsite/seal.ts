@@ -100,6 +100,19 @@ export async function unseal(source: string, target: string, identity: OpenIdent
 }
 
 /**
+ * Decrypts a file into a stream. What comes out is authentic only once `done` has resolved.
+ * @param seconds until it is given up
+ */
+export function unsealFile(
+  source: string,
+  identity: OpenIdentity,
+  seconds: number,
+): { stream: Readable; done: Promise<void> } {
+  const { stdout, done } = age(['-d', '-i', '/dev/fd/3', '--', source], { seconds, identity: identity.fd })
+  return { stream: stdout, done }
+}
+
+/**
  * Decrypts a stream. What comes out is authentic only once `done` has resolved.
  * @param seconds until it is given up
  */

@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from 'yaml'
@@ -12,7 +11,7 @@ import { hashFile } from '../backup/write-hashed.ts'
 import { Fail, messageOf } from '../lib/fail.ts'
 import { identityIn } from '../lib/place.ts'
 import type { Remote } from '../offsite/remote.ts'
-import { type OpenIdentity, unsealStream } from '../offsite/seal.ts'
+import { type OpenIdentity, unsealFile } from '../offsite/seal.ts'
 import { runProgram } from './program.ts'
 import { BadSet, type OffsiteSet } from './sets.ts'
 
@@ -113,7 +112,7 @@ async function extract(
   into: string,
   what: readonly string[],
 ): Promise<void> {
-  const { stream, done } = unsealStream(createReadStream(sealed), identity, SECONDS)
+  const { stream, done } = unsealFile(sealed, identity, SECONDS)
   const form = ['--extract', '--numeric-owner', '--preserve-permissions', '--same-owner', '--directory', into]
   await Promise.all([done, runProgram(['tar', ...form, ...what], { input: stream, seconds: SECONDS })])
 }
