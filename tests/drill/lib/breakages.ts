@@ -92,7 +92,6 @@ export const BREAKAGES: readonly Breakage[] = [
     spoil: `image=$(docker inspect --format '{{.Config.Image}}' whatsapp-mcp-nginx-1); docker tag "$image" lax:1; printf '%s\\n' 'services: { nginx: { image: "lax:1" } }' > /run/lax.yml; ${COMPOSE} -f /run/lax.yml up -d --no-deps --wait nginx`,
     mend: `${COMPOSE} up -d --no-deps --wait nginx; docker rmi lax:1`,
   },
-  lax('operations.logs', 'logging: { driver: json-file, options: { max-size: "-1" } }'),
   oldJob('data.backup-fresh', 'backup-db'),
   oldJob('data.media-fresh', 'backup-media'),
   oldJob('data.restore-proved', 'prove-restore'),
