@@ -38,7 +38,7 @@ function oldJob(id: string, job: string): Breakage {
 
 /** nginx with a change of its compose entry, then as it was. */
 function lax(id: string, setting: string): Breakage {
-  const up = (more: string) => `${COMPOSE} ${more} up -d --no-deps --wait nginx`
+  const up = (more: string) => `${COMPOSE} ${more} up -d --wait nginx`
   return {
     id,
     spoil: `printf '%s\\n' 'services: { nginx: { ${setting} } }' > /run/lax.yml; ${up('-f /run/lax.yml')}`,
@@ -89,8 +89,8 @@ export const BREAKAGES: readonly Breakage[] = [
   lax('containers.confined', 'read_only: false'),
   {
     id: 'containers.digests',
-    spoil: `image=$(docker inspect --format '{{.Config.Image}}' whatsapp-mcp-nginx-1); docker tag "$image" lax:1; printf '%s\\n' 'services: { nginx: { image: "lax:1" } }' > /run/lax.yml; ${COMPOSE} -f /run/lax.yml up -d --no-deps --wait nginx`,
-    mend: `${COMPOSE} up -d --no-deps --wait nginx; docker rmi lax:1`,
+    spoil: `image=$(docker inspect --format '{{.Config.Image}}' whatsapp-mcp-nginx-1); docker tag "$image" lax:1; printf '%s\\n' 'services: { nginx: { image: "lax:1" } }' > /run/lax.yml; ${COMPOSE} -f /run/lax.yml up -d --wait nginx`,
+    mend: `${COMPOSE} up -d --wait nginx; docker rmi lax:1`,
   },
   oldJob('data.backup-fresh', 'backup-db'),
   oldJob('data.media-fresh', 'backup-media'),
