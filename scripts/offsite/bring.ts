@@ -101,6 +101,8 @@ export async function bringOne(
   } catch (error) {
     sealed.kill()
     await rm(target, { force: true })
+    // rclone complains of its output when age has ended before it: then age knows why.
+    if (error instanceof Error && error.message.includes('send to output')) await opened.done
     throw error
   } finally {
     await handle.close()
