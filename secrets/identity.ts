@@ -101,10 +101,13 @@ export async function suggestCorrection(
     accepts: async (candidate) => recipients.includes(await recipientOf(identityOf(candidate))),
   }
   // The swapped layout breaks many places at once, beyond what the checksum can locate; so it is tried first.
+  const isSwapped = swapped.some((symbol, place) => symbol !== symbols[place])
+  const swappedBack = (mostWrong: number) => async () =>
+    withSwaps(symbols, await repair(swapped, shape, mostWrong))
   const attempts = [
-    async () => withSwaps(symbols, await repair(swapped, shape, 0)),
+    ...(isSwapped ? [swappedBack(0)] : []),
     () => repair(symbols, shape),
-    async () => withSwaps(symbols, await repair(swapped, shape, 2)),
+    ...(isSwapped ? [swappedBack(2)] : []),
   ]
   for (const attempt of attempts) {
     const found = await attempt()

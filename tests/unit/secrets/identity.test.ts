@@ -147,6 +147,10 @@ describe('correcting a key', () => {
       expect(other?.identity.reveal()).toBe(key.identity.reveal())
       expect(other?.groups).toHaveLength(1)
     }
+    // One that looks the same on every keyboard layout.
+    let plain = key
+    while (/[YZ]/.test(plain.body)) plain = await newKey()
+    expect((await suggestCorrection(`Q${plain.body}`, [plain.recipient]))?.groups).toEqual([1])
     const both = mistype(key.body, [40]).text
     expect((await suggestCorrection(both.slice(0, 9) + both.slice(10), others))?.groups).toEqual([3, 11])
   })
