@@ -220,7 +220,7 @@ describe.skipIf(MISSING)(`a restore${MISSING && ` (${MISSING})`}`, () => {
       expect(await restore()).toEqual({ database: BESIDE, differences: [] })
     }
     expect(await leftovers()).toBe('')
-  }, 60_000)
+  }, 180_000)
 
   describe('the exchange', () => {
     const exchange = (keep = keptName('20261121T080000Z')) =>
