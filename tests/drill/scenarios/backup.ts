@@ -153,7 +153,8 @@ async function again(drill: Drill, host: Host, before: readonly string[]): Promi
 async function together(drill: Drill, host: Host): Promise<void> {
   const script = `cd "$1"
     ./scripts/backup-db.sh > /dev/null & first=$!
-    sleep 0.8
+    # Until it is at work, and not longer: a set of this size takes a second or two.
+    until ls -d /var/lib/whatsapp-mcp/backups/sets/.*.tmp > /dev/null 2>&1; do :; done
     ./scripts/backup-db.sh --json && second=0 || second=$?
     wait "$first" && first=0 || first=$?
     echo "exit codes $first $second"`

@@ -213,9 +213,11 @@ describe.skipIf(MISSING)(`a restore${MISSING && ` (${MISSING})`}`, () => {
       const child = spawn(process.execPath, ['--input-type=module', '--eval', script, '--', o], {
         stdio: 'ignore',
       })
+      // A quick machine may be done before it is killed.
+      const closed = new Promise((resolve) => child.once('close', resolve))
       await new Promise((resolve) => setTimeout(resolve, after))
       child.kill('SIGKILL')
-      await new Promise((resolve) => child.once('close', resolve))
+      await closed
       expect(await inside(LIVE, (sql) => sql`select count(*)::int as n from messages`)).toEqual(before)
       expect(await restore()).toEqual({ database: BESIDE, differences: [] })
     }
