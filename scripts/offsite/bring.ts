@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ahead, batches, eachOf } from './batches.ts'
+import { Ended } from './rclone.ts'
 import { type Remote, type RemoteDirectory, type RemoteFile, transferLimit } from './remote.ts'
 import { type OpenIdentity, unseal, unsealStream } from './seal.ts'
 
@@ -101,8 +102,9 @@ export async function bringOne(
   } catch (error) {
     sealed.kill()
     await rm(target, { force: true })
-    // rclone complains of its output when age has ended before it: then age knows why.
-    if (error instanceof Error && error.message.includes('send to output')) await opened.done
+    // Its output broken, rclone complains or is ended by it: age has ended before, and knows why.
+    if (error instanceof Ended || (error instanceof Error && error.message.includes('send to output')))
+      await opened.done
     throw error
   } finally {
     await handle.close()
