@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { rm } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Fail, lastLines } from '../lib/fail.ts'
 import { type Written, writeHashed } from './write-hashed.ts'
@@ -36,7 +36,7 @@ export async function sealHostFiles(
 ): Promise<Written> {
   for (let tries = 1; ; tries += 1) {
     const { written, tar } = await archive(path, recipient, o.root ?? '/')
-    if (tar === 0) return written
+    if (tar === 0 && written.bytes > 0) return written
     // A certificate being renewed, an audit segment being closed: over in a moment.
     if (tries === TRIES)
       throw new Fail('the host’s own files change while they are read', { next: 'run this again later' })
@@ -71,7 +71,8 @@ function start(program: string, argv: readonly string[]) {
   })
   return {
     stdin: child.stdin,
-    stdout: child.stdout as Readable,
+    // Read from the first moment: what a program that has ended left unread, Node throws away.
+    stdout: child.stdout.pipe(new PassThrough()) as Readable,
     ended: (good: readonly number[]) => ending(child, program, good, () => said),
   }
 }
