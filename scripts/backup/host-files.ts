@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { rm } from 'node:fs/promises'
-import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { childOutput } from '../lib/child-output.ts'
 import { Fail, lastLines } from '../lib/fail.ts'
 import { type Written, writeHashed } from './write-hashed.ts'
 
@@ -71,8 +71,7 @@ function start(program: string, argv: readonly string[]) {
   })
   return {
     stdin: child.stdin,
-    // Read from the first moment: what a program that has ended left unread, Node throws away.
-    stdout: child.stdout.pipe(new PassThrough()) as Readable,
+    stdout: childOutput(child.stdout),
     ended: (good: readonly number[]) => ending(child, program, good, () => said),
   }
 }

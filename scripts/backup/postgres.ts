@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { childOutput } from '../lib/child-output.ts'
 import { Fail, lastLines } from '../lib/fail.ts'
 import { COMPOSE } from '../lib/stack.ts'
 
@@ -67,6 +68,7 @@ export function startTool(tools: PostgresTools, argv: readonly string[], o: Tool
     timeout: (o.seconds ?? LIMIT_SECONDS) * 1000,
     ...(o.signal && { signal: o.signal }),
   })
+  const stdout = childOutput(child.stdout)
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = lastLines(said + text)
@@ -82,7 +84,7 @@ export function startTool(tools: PostgresTools, argv: readonly string[], o: Tool
   })
   // Whoever started it may look only after another part has failed.
   done.catch(() => undefined)
-  return { stdin: child.stdin, stdout: child.stdout, done }
+  return { stdin: child.stdin, stdout, done }
 }
 
 /**

@@ -2,8 +2,10 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import * as z from 'zod'
 import type { OffsiteSettings } from '../../secrets/remotes.ts'
+import { childOutput } from '../lib/child-output.ts'
 import { Fail } from '../lib/fail.ts'
 import { openPrivateDirectory } from '../lib/private-directory.ts'
 
@@ -75,10 +77,11 @@ export async function openRclone(settings: OffsiteSettings): Promise<Rclone> {
     async run(argv, o) {
       const { stdin, stdout, done } = start(argv, o)
       stdin.end(o.input ?? '')
-      const chunks: Buffer[] = []
-      stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+      const output = text(stdout)
+      // Why it failed is told by its end, and not by its output's.
+      output.catch(() => undefined)
       await done
-      return Buffer.concat(chunks).toString()
+      return await output
     },
     [Symbol.asyncDispose]: () => home.remove(),
   }
@@ -94,8 +97,8 @@ async function configOf(settings: OffsiteSettings, directory: string): Promise<s
   }
   await asFile('key_file', key)
   await asFile('known_hosts_file', hosts)
-  const text = Object.entries(lines).map(([name, value]) => `${name} = ${value}\n`)
-  return `[${NAME}]\n${text.join('')}`
+  const assignments = Object.entries(lines).map(([name, value]) => `${name} = ${value}\n`)
+  return `[${NAME}]\n${assignments.join('')}`
 }
 
 function redactor(settings: OffsiteSettings): (text: string) => string {
@@ -128,6 +131,7 @@ function startRclone(
       killSignal: 'SIGKILL',
     },
   )
+  const stdout = childOutput(child.stdout)
   const problems: string[] = []
   let rest = ''
   child.stderr.on('data', (chunk: Buffer) => {
@@ -153,7 +157,7 @@ function startRclone(
     })
   })
   done.catch(() => undefined)
-  return { stdin: child.stdin, stdout: child.stdout, done, kill: () => child.kill('SIGKILL') }
+  return { stdin: child.stdin, stdout, done, kill: () => child.kill('SIGKILL') }
 }
 
 function readLine(line: string): z.infer<typeof logLine> | undefined {

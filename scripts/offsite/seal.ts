@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { PassThrough, pipeline, type Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { Secret } from '../../secrets/secret.ts'
+import { childOutput } from '../lib/child-output.ts'
 import { Fail } from '../lib/fail.ts'
 
 const CHUNK = 64 * 1024
@@ -141,9 +142,7 @@ function age(argv: readonly string[], o: { seconds: number; identity?: number })
   })
   const { stdin, stdout, stderr } = child
   if (stdin === null || stdout === null || stderr === null) throw new Error('age was started without pipes')
-  // Read from the first moment: what a program that has ended left unread, Node throws away.
-  const opened = new PassThrough()
-  pipeline(stdout, opened, () => undefined)
+  const output = childOutput(stdout)
   let said = ''
   stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2000)
@@ -158,7 +157,7 @@ function age(argv: readonly string[], o: { seconds: number; identity?: number })
   })
   // The caller may look at the stream first; the failure is still theirs to see by awaiting `done`.
   done.catch(() => undefined)
-  return { stdin, stdout: opened, done }
+  return { stdin, stdout: output, done }
 }
 
 /** What age says, without the line that asks for reports to its author. */

@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers'
 import { type PostgresTools, startTool } from '../backup/postgres.ts'
 
 /**
@@ -11,10 +12,11 @@ export async function runTool(
 ): Promise<string> {
   const tool = startTool(tools, argv, { seconds: o.seconds ?? 60 })
   tool.stdin.end(o.input ?? '')
-  const chunks: Buffer[] = []
-  tool.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+  const output = text(tool.stdout)
+  // Why it failed is told by its end, and not by its output's.
+  output.catch(() => undefined)
   await tool.done
-  return Buffer.concat(chunks).toString('utf8')
+  return await output
 }
 
 /**
@@ -34,8 +36,8 @@ export async function psql(
     ...['--set', 'ON_ERROR_STOP=1', ...values],
     ...['--username', tools.user, '--dbname', o.database ?? tools.database],
   ]
-  const text = await runTool(tools, argv, { input: sql, ...(o.seconds && { seconds: o.seconds }) })
-  return text
+  const rows = await runTool(tools, argv, { input: sql, ...(o.seconds && { seconds: o.seconds }) })
+  return rows
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => line.split('|'))

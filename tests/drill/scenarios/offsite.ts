@@ -13,6 +13,7 @@ const NODE = `${REPOSITORY}/node_modules/.bin/node`
 const BIG_MB = 96
 const MEDIA = '/var/lib/whatsapp-mcp/media'
 const OFFSITE_SECRET = '/run/whatsapp-mcp/secrets/host/offsite_remote'
+const TIMERS = ['whatsapp-mcp-backup.timer', 'whatsapp-mcp-offsite.timer']
 const SETS = '/var/lib/whatsapp-mcp/backups/sets'
 
 const recordSchema = z.object({
@@ -35,7 +36,7 @@ export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
   const { vault } = drill.world
   // The timers' own runs would race with ours.
-  await host.exec(['systemctl', 'stop', 'whatsapp-mcp-backup.timer', 'whatsapp-mcp-offsite.timer'])
+  await host.exec(['systemctl', 'stop', ...TIMERS])
   await settled(host)
   await addMedia(host, 'first', 40, 50_000)
   await backUp(host)
@@ -65,6 +66,7 @@ export async function run(drill: Drill): Promise<void> {
   await onlySealed(drill, host)
   await keyNowhere(drill, host)
   await attackVault(drill, host)
+  await host.exec(['systemctl', 'start', ...TIMERS])
 }
 
 async function unreachable(drill: Drill, host: Host): Promise<void> {
