@@ -1,9 +1,9 @@
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
+import { firstBackupEnded } from '../lib/loss.ts'
 import { tail } from '../lib/run.ts'
 import { smoke } from '../lib/smoke.ts'
 import { startStandIn } from '../lib/stand-in.ts'
-import { firstBackupEnded } from './recover.ts'
 import { backUp, customerWrites, isThere, recordOf, removeKept, script } from './restore.ts'
 
 export const title = 'a damaged backup is noticed, and the one before is taken'

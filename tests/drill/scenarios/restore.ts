@@ -5,12 +5,12 @@ import { REPOSITORY } from '../lib/bootstrap.ts'
 import { addPending, sql } from '../lib/data.ts'
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
+import { firstBackupEnded, pendingOnScreen } from '../lib/loss.ts'
 import { ADMIN } from '../lib/network.ts'
 import { until } from '../lib/progress.ts'
 import { type Result, tail } from '../lib/run.ts'
 import { smoke } from '../lib/smoke.ts'
 import { type StandIn, startStandIn } from '../lib/stand-in.ts'
-import { firstBackupEnded, pendingOnScreen } from './recover.ts'
 
 export const title = 'the database goes back to a backup: nothing is sent twice, nothing is lost for good'
 

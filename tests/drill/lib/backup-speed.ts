@@ -1,0 +1,84 @@
+import * as z from 'zod'
+import { REPOSITORY } from './bootstrap.ts'
+import { sql } from './data.ts'
+import type { Drill } from './drill.ts'
+import type { Host } from './host.ts'
+import { DOMAIN } from './network.ts'
+import { say } from './progress.ts'
+
+const SCRIPTS = `${REPOSITORY}/scripts`
+const NODE = `${REPOSITORY}/node_modules/.bin/node`
+const COMPOSE = `docker compose -f ${REPOSITORY}/docker-compose.prod.yml --env-file /etc/whatsapp-mcp/stack.env`
+const PLAIN = '/var/lib/postgresql/.plain.dump'
+
+/** Below what nginx lets one address send. */
+const RATE = 25
+/** Enough for a 99th percentile that is not one unlucky webhook. */
+const SECONDS = 20
+
+/** What anybody would type; the dump stays in the container, where `pg_restore` with two jobs needs it. */
+const PLAIN_DUMP = `${COMPOSE} exec -T postgres pg_dump -U postgres -Fc --compress=zstd:6 -f ${PLAIN} wa_mcp`
+const PLAIN_RESTORE = `${COMPOSE} exec -T postgres pg_restore -U postgres -j2 -d drill_plain ${PLAIN}`
+
+/** Our backup and our proof of a restore against the database's own programs, and what a backup does to webhooks. */
+export async function measureBackupSpeed(drill: Drill, host: Host): Promise<void> {
+  const backUp = () => seconds(host, `${NODE} ${SCRIPTS}/backup-db.ts`)
+  const prove = () => seconds(host, `${NODE} ${SCRIPTS}/backups.ts verify --restore`)
+  const plainRestore = async () => {
+    await sql(host, 'create database drill_plain')
+    const took = await seconds(host, PLAIN_RESTORE)
+    await sql(host, 'drop database drill_plain')
+    return took
+  }
+  // In turns and the better of two each: whatever else the machine does meets both.
+  const dump = { plain: Infinity, ours: Infinity }
+  const restore = { plain: Infinity, ours: Infinity }
+  for (let turn = 0; turn < 2; turn++) {
+    dump.plain = Math.min(dump.plain, await seconds(host, PLAIN_DUMP))
+    dump.ours = Math.min(dump.ours, await backUp())
+    restore.plain = Math.min(restore.plain, await plainRestore())
+    restore.ours = Math.min(restore.ours, await prove())
+  }
+  await host.sh(`${COMPOSE} exec -T postgres rm ${PLAIN}`)
+  drill.measured.dumpOverPlain = dump.ours / dump.plain
+  drill.measured.restoreOverPlain = restore.ours / restore.plain
+  say(`    dump ${figures(dump)}, restore ${figures(restore)}`)
+
+  const calm = await webhooks(drill)
+  let over = false
+  const [busy] = await Promise.all([
+    webhooks(drill).finally(() => {
+      over = true
+    }),
+    (async () => {
+      while (!over)
+        await seconds(host, `${NODE} ${SCRIPTS}/backup-db.ts && ${NODE} ${SCRIPTS}/backup-media.ts`)
+    })(),
+  ])
+  drill.measured.webhookUnderBackup = busy.p99 / calm.p99
+  say(`    webhook p99 ${calm.p99.toFixed(1)} ms, under a backup ${busy.p99.toFixed(1)} ms`)
+  const failures = [...calm.failures, ...busy.failures]
+  drill.expect('no webhook fails under a backup', failures.length === 0, failures.join(' '))
+}
+
+const figures = ({ plain, ours }: { plain: number; ours: number }): string =>
+  `${ours.toFixed(1)} s against ${plain.toFixed(1)} s`
+
+/** Seconds a fixed command takes, measured on the host. */
+async function seconds(host: Host, command: string): Promise<number> {
+  const script = `start=$(date +%s%N); ${command} >/dev/null 2>/run/drill-said || { cat /run/drill-said >&2; exit 1; }; echo $(( $(date +%s%N) - start ))`
+  return Number((await host.sh(script, [], { limit: 900 })).stdout) / 1e9
+}
+
+const seenSchema = z.object({ failures: z.array(z.string()), p99: z.number() })
+
+async function webhooks(drill: Drill): Promise<z.infer<typeof seenSchema>> {
+  const trust = ['env', 'NODE_EXTRA_CA_CERTS=/root/acme-root.pem', '/project/node_modules/.bin/node']
+  const input = { url: `https://${DOMAIN}`, seconds: SECONDS, rate: RATE }
+  const { wa_app_secret: secret } = drill.world.material.canaries
+  const { stdout } = await drill.world.network.client([...trust, '/project/tests/drill/probes/latency.ts'], {
+    input: JSON.stringify({ ...input, secret }),
+    limit: SECONDS + 60,
+  })
+  return seenSchema.parse(JSON.parse(stdout))
+}
