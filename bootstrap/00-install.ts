@@ -10,9 +10,14 @@ import { firewall } from './lib/firewall.ts'
 import { serverBundle } from './lib/local.ts'
 import { main } from './lib/main.ts'
 import type { Step } from './lib/resource.ts'
+import { unitEnabled } from './lib/units.ts'
+import { UPGRADE_PACKAGES, upgrades } from './lib/upgrades.ts'
 
 /** The last three are for copies elsewhere: age seals, rclone and ssh carry. */
-const PACKAGES = ['ca-certificates', 'certbot', 'ufw', 'age', 'rclone', 'openssh-client']
+const PACKAGES = [
+  ...UPGRADE_PACKAGES,
+  ...['ca-certificates', 'certbot', 'ufw', 'age', 'rclone', 'openssh-client'],
+]
 
 const step: Step = {
   id: '00-install',
@@ -39,6 +44,9 @@ const step: Step = {
     packages('packages', context, PACKAGES, dockerPackages(context)),
     dockerEngine(context),
     firewall(context),
+    upgrades(context),
+    unitEnabled('apt-daily.timer', context),
+    unitEnabled('apt-daily-upgrade.timer', context),
   ],
   local: (context) => [serverBundle(context)],
 }

@@ -47,7 +47,7 @@ fi
 fetch_ahead() {
     ahead=/var/cache/apt/ahead
     names=
-    for name in certbot ufw age rclone openssh-client docker.io docker-cli docker-compose-v2 docker-compose; do
+    for name in certbot ufw age rclone openssh-client unattended-upgrades docker.io docker-cli docker-compose-v2 docker-compose; do
         ! apt-cache show "$name" >/dev/null 2>&1 || names="$names $name"
     done
     mkdir -p "$ahead/partial"

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { COMPOSE, ROOT } from '../lib/stack.ts'
 import { ask } from './ask.ts'
 import { type Check, no, notSure, yes } from './check.ts'
+import { updates } from './updates.ts'
 
 const TIMERS = ['backup', 'offsite', 'audit', 'prove-restore'].map((name) => `whatsapp-mcp-${name}.timer`)
 const HELPERS = ['secrets', 'backup', 'offsite', 'audit', 'prove-restore'].map(
@@ -14,6 +15,7 @@ const planSchema = z.object({
 })
 
 export const operations: readonly Check[] = [
+  ...updates,
   {
     id: 'operations.units',
     statement: 'no unit has failed',
@@ -84,20 +86,6 @@ export const operations: readonly Check[] = [
       if (stdout === 'yes') return yes('synchronised')
       if (stdout === 'no') return no('not synchronised', 'timedatectl set-ntp true')
       return notSure('timedatectl does not say', 'timedatectl')
-    },
-  },
-  {
-    id: 'operations.updates',
-    statement: 'security updates install themselves',
-    async look() {
-      const { stdout } = await ask('apt-config', 'dump', 'APT::Periodic::Unattended-Upgrade')
-      const installed = (await ask('dpkg-query', '--show', 'unattended-upgrades')).code === 0
-      return installed && /"[1-9]\d*"/.test(stdout)
-        ? yes('unattended-upgrades is on')
-        : no(
-            installed ? 'installed, but off' : 'unattended-upgrades is not installed',
-            'apt-get install unattended-upgrades && dpkg-reconfigure -plow unattended-upgrades',
-          )
     },
   },
   {

@@ -110,6 +110,21 @@ export const BREAKAGES: readonly Breakage[] = [
     mend: 'systemctl reset-failed drill-fails',
   },
   { id: 'operations.boot', spoil: 'systemctl disable certbot.timer', mend: 'systemctl enable certbot.timer' },
+  edited(
+    'operations.updates',
+    '/etc/apt/apt.conf.d/52whatsapp-mcp',
+    's/Unattended-Upgrade "1"/Unattended-Upgrade "0"/',
+  ),
+  edited(
+    'operations.updates-waiting',
+    '/var/lib/dpkg/status',
+    '/^Package: docker.io$/,/^$/s/^\\(Version: .*\\)-.*/\\1-0~/',
+  ),
+  {
+    id: 'operations.updates-waiting',
+    spoil: 'touch /run/reboot-required',
+    mend: 'rm /run/reboot-required',
+  },
   {
     id: 'operations.timers',
     spoil: 'systemctl stop whatsapp-mcp-audit.timer',
