@@ -90,6 +90,9 @@ async function start(): Promise<() => Promise<void>> {
   say(`started dockerd, log ${log}`)
   return async () => {
     if (pid === undefined || exited) return
+    // Another drill may have come to use it meanwhile.
+    const others = await docker(['ps', '--quiet'], { mayFail: true, limit: 10 })
+    if (others.stdout.trim() !== '') return say('others use dockerd now, it goes on')
     process.kill(pid, 'SIGTERM')
     await until('end of dockerd', 30, async () => exited || undefined)
   }
