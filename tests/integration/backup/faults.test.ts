@@ -11,7 +11,8 @@ import { listSets, openSet } from '../../../scripts/backup/layout.ts'
 import { openSession } from '../../../scripts/backup/session.ts'
 import { makeSet } from '../../../scripts/backup/set.ts'
 import { Refused } from '../../../scripts/lib/fail.ts'
-import { hostRoot, KEY, requestFor } from './request.ts'
+import { hostRoot } from './host-root.ts'
+import { KEY, requestFor } from './request.ts'
 import { addMessages, MISSING, type StandIn, startStandIn } from './stand-in.ts'
 
 const WORKER = join(import.meta.dirname, 'make-set.ts')

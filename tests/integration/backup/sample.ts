@@ -4,7 +4,8 @@ import { type BackupSet, openSet } from '../../../scripts/backup/layout.ts'
 import { makeSet } from '../../../scripts/backup/set.ts'
 import type { Database } from '../../../server/db/pool.ts'
 import { addClient, addContact, addGrant, addInbound, addNumber } from '../server/fixtures.ts'
-import { hostRoot, KEY, requestFor } from './request.ts'
+import { hostRoot } from './host-root.ts'
+import { KEY, requestFor } from './request.ts'
 import type { StandIn } from './stand-in.ts'
 
 /** A conversation, three messages that wait to be sent, and one whose sending had begun. */

@@ -11,7 +11,8 @@ import { restore } from '../../../scripts/backup/postgres.ts'
 import { openSession } from '../../../scripts/backup/session.ts'
 import { makeSet } from '../../../scripts/backup/set.ts'
 import { hashFile } from '../../../scripts/backup/write-hashed.ts'
-import { hostRoot, KEY, requestFor } from './request.ts'
+import { hostRoot } from './host-root.ts'
+import { KEY, requestFor } from './request.ts'
 import { addMessages, MISSING, type StandIn, startStandIn } from './stand-in.ts'
 
 let standIn: StandIn

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { walk } from '../../../scripts/audit/chain.ts'
 import { parseSegmentName } from '../../../scripts/audit/segment.ts'
 import { appendAlone } from '../../../server/audit/append.ts'
@@ -317,6 +317,7 @@ test('a disk that refuses leaves no segment and no half file; two processes cann
 
 test('the reader on the other machine finds it whole, also after a backup was restored', async () => {
   const own = await mkdtemp(join(tmpdir(), 'audit-archive-'))
+  onTestFinished(() => rm(own, { recursive: true }))
   const close = async () => {
     const name = await closeAuditSegment({ sql: app, dir: own, log })
     const ids = parseSegmentName(basename(name))
@@ -352,5 +353,4 @@ test('the reader on the other machine finds it whole, also after a backup was re
   expect(walked.tips.map(({ id }) => id)).toEqual([9, 10])
   expect(walked.heartbeats).toHaveLength(4)
   expect(await verifyAudit(app, own)).toMatchObject({ ok: true, segments: 2, head: 9 })
-  await rm(own, { recursive: true })
 })

@@ -1,15 +1,26 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { afterAll } from 'vitest'
 import type { Segment } from '../../../scripts/audit/segment.ts'
 import { type AuditRow, canonicalJson, GENESIS, type Head, hashOf } from '../../../server/audit/canonical.ts'
 
 const HOUR = 3_600_000
 export const START = Date.parse('2027-01-31T12:00:00.000Z')
 
-export const temporary = (): string => mkdtempSync(join(tmpdir(), 'audit-test-'))
+const made: string[] = []
+afterAll(() => {
+  for (const directory of made.splice(0)) rmSync(directory, { recursive: true })
+})
+
+/** A directory of its own, removed after the tests of the file. */
+export function temporary(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'audit-test-'))
+  made.push(directory)
+  return directory
+}
 
 /** A chain, written in segments by the server's own code. */
 export class Chain {
