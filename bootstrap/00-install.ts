@@ -9,8 +9,10 @@ import { directories, files } from './lib/files.ts'
 import { firewall } from './lib/firewall.ts'
 import { serverBundle } from './lib/local.ts'
 import { main } from './lib/main.ts'
+import { say, yellow } from './lib/report.ts'
 import type { Step } from './lib/resource.ts'
-import { unitEnabled } from './lib/units.ts'
+import { sshd, sshNotice } from './lib/sshd.ts'
+import { unitEnabled, unitFile } from './lib/units.ts'
 import { UPGRADE_PACKAGES, upgrades } from './lib/upgrades.ts'
 
 /** The last three are for copies elsewhere: age seals, rclone and ssh carry. */
@@ -44,11 +46,18 @@ const step: Step = {
     packages('packages', context, PACKAGES, dockerPackages(context)),
     dockerEngine(context),
     firewall(context),
+    unitFile('whatsapp-mcp-ssh-rollback.service', context),
+    unitFile('whatsapp-mcp-ssh-rollback.timer', context),
+    sshd(context),
     upgrades(context),
     unitEnabled('apt-daily.timer', context),
     unitEnabled('apt-daily-upgrade.timer', context),
   ],
   local: (context) => [serverBundle(context)],
+  async verify(context) {
+    const notice = context.mode === 'host' ? await sshNotice(context) : undefined
+    if (notice !== undefined) say(`    ${yellow(notice)}`)
+  },
 }
 
 export default step

@@ -29,6 +29,8 @@ export const answersSchema = z.strictObject({
     .optional(),
   /** When backups are made, as systemd.time(7) writes it; its own word on it is asked for before anything is changed. */
   backup_calendar: z.string(CALENDAR_SHAPE).regex(CALENDAR, CALENDAR_SHAPE).optional(),
+  /** What sshd takes: `leave` it as it is, `keys` instead of passwords (where somebody has one), or `strict`. */
+  ssh: z.enum(['leave', 'keys', 'strict'], 'leave, keys or strict').optional(),
   /** true: the host reboots by itself, in the hour of its updates, when one of them asks for it. */
   automatic_reboot: z.boolean('true or false').optional(),
   /** true: jobs are run by an Inngest server on this host instead of by the app itself. */

@@ -8,6 +8,7 @@ import { messageOf } from '../../scripts/lib/fail.ts'
 import { recipientsOfFile } from '../../secrets/file.ts'
 import { readRecipients } from '../../secrets/recipients.ts'
 import type { Context } from './context.ts'
+import { hasSshd, holders, settingsOfOthers } from './sshd-settings.ts'
 
 /** Something that would make the run fail later: what was found, and the remedy. */
 export interface Finding {
@@ -140,6 +141,15 @@ const calendar: Check = async ({ answers: { backup_calendar: text }, shell }) =>
   }
 }
 
+const ssh: Check = async ({ answers, shell }) => {
+  if (answers.ssh !== 'strict' || !(await hasSshd(shell))) return undefined
+  if ((await holders(shell, await settingsOfOthers(shell))).administrator) return undefined
+  return {
+    problem: 'ssh: strict keeps root out, and nobody else who may become root has a key here',
+    remedy: 'adduser NAME sudo, then ssh-copy-id NAME@ this host; or answer ssh: keys',
+  }
+}
+
 const dns: Check = async ({ answers: { domain }, recovering }) => {
   // A host that takes over is proved before DNS leads to it; the certificate came with the backup.
   if (recovering && (await holdsCertificate(domain))) return undefined
@@ -188,8 +198,8 @@ const secretsFile: Check = async ({ paths }) => {
 
 const HOST_CHECKS: readonly Check[] = [system, architecture, root, location, memory, disk, ports, secretsFile]
 
-/** These need the answers: which domain, which certificate authority, when backups are made. */
-const ANSWERED_CHECKS: readonly Check[] = [clock, dns, calendar]
+/** These need the answers: which domain, which certificate authority, when backups are made, how strict sshd is. */
+const ANSWERED_CHECKS: readonly Check[] = [clock, dns, calendar, ssh]
 
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(

@@ -105,7 +105,7 @@ export const operations: readonly Check[] = [
         ? yes('effective settings')
         : no(
             wrong.join(', '),
-            'write /etc/ssh/sshd_config.d/00-hardening.conf; sshd -t && systemctl reload ssh',
+            'ssh-copy-id for somebody who may become root, then npx zx bootstrap/00-install.ts',
           )
     },
   },

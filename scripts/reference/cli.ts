@@ -12,7 +12,7 @@ import { code, page, table } from './markdown.ts'
 const run = promisify(execFile)
 const ROOT = join(import.meta.dirname, '../..')
 /** Each is made of commands, a file for each in the directory of that name. */
-const VERBS = ['secrets', 'age-key', 'backups', 'rotate']
+const VERBS = ['secrets', 'age-key', 'backups', 'rotate', 'ssh']
 const SCRIPTS = [
   'smoke',
   'doctor',

@@ -45,6 +45,7 @@ import * as recoverInterrupted from './scenarios/recover-interrupted.ts'
 import * as restore from './scenarios/restore.ts'
 import * as rotateEverything from './scenarios/rotate-everything.ts'
 import * as runbooks from './scenarios/runbooks.ts'
+import * as ssh from './scenarios/ssh.ts'
 import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
 
@@ -55,6 +56,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   conversation,
   reboot,
   'outside-in': outsideIn,
+  ssh,
   programs,
   backup,
   cert,

@@ -126,6 +126,11 @@ export const BREAKAGES: readonly Breakage[] = [
     mend: 'rm /run/reboot-required',
   },
   {
+    id: 'operations.sshd',
+    spoil: 'echo "PasswordAuthentication yes" > /etc/ssh/sshd_config.d/00-drill.conf',
+    mend: 'rm /etc/ssh/sshd_config.d/00-drill.conf',
+  },
+  {
     id: 'operations.timers',
     spoil: 'systemctl stop whatsapp-mcp-audit.timer',
     mend: 'systemctl start whatsapp-mcp-audit.timer',

@@ -112,6 +112,8 @@ export class Drill {
       await booted.write('/run/repository.bundle', material.bundle)
       await booted.exec(['git', 'clone', '--quiet', '/run/repository.bundle', REPOSITORY])
       await booted.write(ANSWERS, this.answers(), '0600')
+      // As most providers hand it over; left at 'yes', every bootstrap would wait for somebody to confirm.
+      await booted.write('/etc/ssh/sshd_config.d/50-cloud-init.conf', 'PasswordAuthentication no\n', '0600')
       await this.giveKey(booted)
       return booted
     })
