@@ -11,11 +11,12 @@ import { operations } from './doctor/operations.ts'
 import { changed, formatAnswers } from './doctor/report.ts'
 import { secrets } from './doctor/secrets.ts'
 import { server } from './doctor/server.ts'
+import { tellElsewhere } from './doctor/tell.ts'
 import { command, printJson, runCommand, tell, UsageError } from './lib/cli.ts'
 import { Refused } from './lib/fail.ts'
 
 const CHECKS: readonly Check[] = [...secrets, ...network, ...containers, ...data, ...operations, ...server]
-const STATE = '/var/lib/whatsapp-mcp/doctor.json'
+const STATE = '/var/lib/whatsapp-mcp/jobs/doctor.json'
 
 const stateSchema = z.object({
   at: z.iso.datetime(),
@@ -38,14 +39,20 @@ async function remember(answers: readonly Answer[], before: Readonly<Record<stri
 await runCommand(
   'scripts/doctor.ts',
   command({
-    usage: '[--only ID[,ID]] [--since-last] [--json]',
+    usage: '[--only ID[,ID]] [--since-last] [--tell] [--json]',
     summary: 'Looks at everything a host in service ought to have, and changes nothing.',
     details: `  --only ID[,ID]  these checks, or groups of them: ${[...new Set(CHECKS.map(({ id }) => id.split('.')[0]))].join(', ')}
   --since-last    show only what has changed since the doctor last looked with this option
+  --tell          post what is shown to the URL in the secret alert_url; being told, something wrong is no failure
   --json          print the answers as JSON on standard output
 
 Exit codes: 0 nothing is wrong (or, with --since-last, nothing became so), 1 something is, 2 wrong usage, 3 refused.`,
-    options: { only: { type: 'string' }, 'since-last': { type: 'boolean' }, json: { type: 'boolean' } },
+    options: {
+      only: { type: 'string' },
+      'since-last': { type: 'boolean' },
+      tell: { type: 'boolean' },
+      json: { type: 'boolean' },
+    },
     async run(o) {
       const wanted = o.only?.split(',')
       const chosen = CHECKS.filter(
@@ -59,10 +66,12 @@ Exit codes: 0 nothing is wrong (or, with --since-last, nothing became so), 1 som
       const all = await examine(chosen)
       const before = o['since-last'] ? await remembered() : {}
       const answers = o['since-last'] ? changed(all, before) : all
+      if (o.tell) await tellElsewhere(answers)
+      // Afterwards: what could not be told is told the next time.
       if (o['since-last']) await remember(all, before)
       if (o.json) printJson({ answers })
       else process.stdout.write(`${answers.length === 0 ? 'nothing has changed' : formatAnswers(answers)}\n`)
-      return answers.some(({ verdict }) => verdict === 'no') ? 1 : 0
+      return !o.tell && answers.some(({ verdict }) => verdict === 'no') ? 1 : 0
     },
   }),
 )

@@ -1,11 +1,11 @@
-/** What systemd does for the stack by itself: backups, their copies elsewhere, proofs, and alerts when a unit fails. */
+/** What systemd does for the stack by itself: backups, their copies elsewhere, proofs, a nightly look, and alerts when a unit fails. */
 import { readFile } from 'node:fs/promises'
 import type { Context } from './context.ts'
 import { files, fill } from './files.ts'
 import type { Resource } from './resource.ts'
 
 /** A timer and a service of this name each. Those without a remote are skipped by a condition of their service. */
-const JOBS = ['backup', 'offsite', 'audit', 'prove-restore'].map((name) => `whatsapp-mcp-${name}`)
+const JOBS = ['backup', 'offsite', 'audit', 'prove-restore', 'doctor'].map((name) => `whatsapp-mcp-${name}`)
 const TIMERS = JOBS.map((name) => `${name}.timer`)
 const UNITS = [
   'whatsapp-mcp-notify@.service',

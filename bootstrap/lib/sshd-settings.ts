@@ -41,7 +41,7 @@ export async function holders(shell: Shell, found: Settings): Promise<KeyHolders
 
 /** Where a socket starts sshd, this directory is missing until the first connection, and without it sshd says nothing. */
 async function prepare(shell: Shell): Promise<void> {
-  await shell()`install -d -m 0755 /run/sshd`
+  await shell()`test -d /run/sshd || install -d -m 0755 /run/sshd`
 }
 
 export function parseSettings(text: string): Settings {

@@ -4,10 +4,9 @@ import { ask } from './ask.ts'
 import { type Check, no, notSure, yes } from './check.ts'
 import { updates } from './updates.ts'
 
-const TIMERS = ['backup', 'offsite', 'audit', 'prove-restore'].map((name) => `whatsapp-mcp-${name}.timer`)
-const HELPERS = ['secrets', 'backup', 'offsite', 'audit', 'prove-restore'].map(
-  (name) => `whatsapp-mcp-${name}.service`,
-)
+const JOBS = ['backup', 'offsite', 'audit', 'prove-restore', 'doctor']
+const TIMERS = JOBS.map((name) => `whatsapp-mcp-${name}.timer`)
+const HELPERS = ['secrets', 'ssh-rollback', ...JOBS].map((name) => `whatsapp-mcp-${name}.service`)
 const MOST_EXPOSED = 2
 
 const planSchema = z.object({

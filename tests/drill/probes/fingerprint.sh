@@ -26,7 +26,8 @@ dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Abbrev}\n'
 apt-mark showmanual | sed 's/^/manual /'
 systemctl list-unit-files --state=enabled --no-legend --no-pager | awk '{ print "enabled", $1 }'
 for unit in docker whatsapp-mcp whatsapp-mcp-secrets certbot.timer ufw ssh \
-    whatsapp-mcp-backup.timer whatsapp-mcp-offsite.timer whatsapp-mcp-audit.timer whatsapp-mcp-prove-restore.timer; do
+    whatsapp-mcp-backup.timer whatsapp-mcp-offsite.timer whatsapp-mcp-audit.timer whatsapp-mcp-prove-restore.timer \
+    whatsapp-mcp-doctor.timer whatsapp-mcp-ssh-rollback.timer apt-daily-upgrade.timer; do
     echo "unit $unit $(systemctl is-active "$unit" || true)"
 done
 ufw status verbose | sed 's/^/ufw /'

@@ -3,6 +3,7 @@ import { REPOSITORY } from '../lib/bootstrap.ts'
 import { BREAKAGES } from '../lib/breakages.ts'
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
+import { proveNightlyReport } from '../lib/nightly.ts'
 import { startStandIn } from '../lib/stand-in.ts'
 
 export const title = 'the doctor says yes, and no as soon as a thing is broken'
@@ -64,4 +65,5 @@ export async function run(drill: Drill): Promise<void> {
       `${say([broken, mended].filter((one) => one !== undefined))}\n${spoilt.stderr}`,
     )
   }
+  await proveNightlyReport(drill, host)
 }

@@ -5,15 +5,15 @@ import { startFirstBackup, timers } from '../../../bootstrap/lib/jobs.ts'
 import { scratch } from '../secrets/fixtures.ts'
 import { recorder, testContext } from './recorder.ts'
 
-const FOUR = (state: string) => ({ stdout: `${state}\n`.repeat(4) })
+const ALL = (state: string) => ({ stdout: `${state}\n`.repeat(5) })
 
 describe('the timers', () => {
   it.each([
     ['enabled', 'active', undefined],
-    ['disabled', 'active', /not enabled and active: whatsapp-mcp-backup\.timer, .*prove-restore\.timer$/],
+    ['disabled', 'active', /not enabled and active: whatsapp-mcp-backup\.timer, .*doctor\.timer$/],
     ['enabled', 'inactive', /not enabled and active/],
   ])('when they are %s and %s', async (enabled, active, expected) => {
-    const { shell } = recorder({ 'systemctl is-enabled': FOUR(enabled), 'systemctl is-active': FOUR(active) })
+    const { shell } = recorder({ 'systemctl is-enabled': ALL(enabled), 'systemctl is-active': ALL(active) })
     const found = await timers(testContext(shell)).inspect()
     if (expected === undefined) expect(found).toBeUndefined()
     else expect(found).toMatch(expected)
@@ -21,8 +21,8 @@ describe('the timers', () => {
 
   it('names the one that is not, and starts all', async () => {
     const { shell, transcript } = recorder({
-      'systemctl is-enabled': FOUR('enabled'),
-      'systemctl is-active': { stdout: 'active\nactive\nfailed\nactive\n' },
+      'systemctl is-enabled': ALL('enabled'),
+      'systemctl is-active': { stdout: 'active\nactive\nfailed\nactive\nactive\n' },
     })
     const resource = timers(testContext(shell))
     expect(await resource.inspect()).toBe('not enabled and active: whatsapp-mcp-audit.timer')
