@@ -23,7 +23,11 @@ const PLAIN_RESTORE = `${COMPOSE} exec -T postgres pg_restore -U postgres -j2 -d
 /** Our backup and our proof of a restore against the database's own programs, and what a backup does to webhooks. */
 export async function measureBackupSpeed(drill: Drill, host: Host): Promise<void> {
   const backUp = () => seconds(host, `${NODE} ${SCRIPTS}/backup-db.ts`)
-  const prove = () => seconds(host, `${NODE} ${SCRIPTS}/backups.ts verify --restore`)
+  const prove = async () => {
+    const argv = [NODE, `${SCRIPTS}/backups.ts`, 'verify', '--restore', '--json']
+    // Its own seconds, since it also reads all media.
+    return proofSchema.parse(JSON.parse((await host.exec(argv, { limit: 900 })).stdout)).result.seconds
+  }
   const plainRestore = async () => {
     await sql(host, 'create database drill_plain')
     const took = await seconds(host, PLAIN_RESTORE)
@@ -44,10 +48,11 @@ export async function measureBackupSpeed(drill: Drill, host: Host): Promise<void
   drill.measured.restoreOverPlain = restore.ours / restore.plain
   say(`    dump ${figures(dump)}, restore ${figures(restore)}`)
 
-  const calm = await webhooks(drill)
+  const secret = await host.read('/run/whatsapp-mcp/secrets/app/wa_app_secret')
+  const calm = await webhooks(drill, secret)
   let over = false
   const [busy] = await Promise.all([
-    webhooks(drill).finally(() => {
+    webhooks(drill, secret).finally(() => {
       over = true
     }),
     (async () => {
@@ -58,7 +63,7 @@ export async function measureBackupSpeed(drill: Drill, host: Host): Promise<void
   drill.measured.webhookUnderBackup = busy.p99 / calm.p99
   say(`    webhook p99 ${calm.p99.toFixed(1)} ms, under a backup ${busy.p99.toFixed(1)} ms`)
   const failures = [...calm.failures, ...busy.failures]
-  drill.expect('no webhook fails under a backup', failures.length === 0, failures.join(' '))
+  drill.expect('no webhook fails under a backup', failures.length === 0, failures.slice(0, 9).join(' '))
 }
 
 const figures = ({ plain, ours }: { plain: number; ours: number }): string =>
@@ -70,12 +75,12 @@ async function seconds(host: Host, command: string): Promise<number> {
   return Number((await host.sh(script, [], { limit: 900 })).stdout) / 1e9
 }
 
+const proofSchema = z.object({ result: z.object({ seconds: z.number() }) })
 const seenSchema = z.object({ failures: z.array(z.string()), p99: z.number() })
 
-async function webhooks(drill: Drill): Promise<z.infer<typeof seenSchema>> {
+async function webhooks(drill: Drill, secret: string): Promise<z.infer<typeof seenSchema>> {
   const trust = ['env', 'NODE_EXTRA_CA_CERTS=/root/acme-root.pem', '/project/node_modules/.bin/node']
   const input = { url: `https://${DOMAIN}`, seconds: SECONDS, rate: RATE }
-  const { wa_app_secret: secret } = drill.world.material.canaries
   const { stdout } = await drill.world.network.client([...trust, '/project/tests/drill/probes/latency.ts'], {
     input: JSON.stringify({ ...input, secret }),
     limit: SECONDS + 60,
