@@ -1,5 +1,5 @@
 /** Makes a backup set of this host: database, certificates, answers and host key. Started by whatsapp-mcp-backup.service. */
-import { readRecipients } from '../secrets/recipients.ts'
+import { readRecoveryRecipient } from '../secrets/recipients.ts'
 import { hostFacts } from './backup/facts.ts'
 import { runJob } from './backup/job.ts'
 import { SETS } from './backup/layout.ts'
@@ -27,13 +27,11 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 refused before anything was changed
         lock: 'database',
         json: o.json === true,
         async run(progress) {
-          const recipients = await readRecipients(placeIn(undefined).sopsYaml)
-          const recovery = recipients.find(({ role }) => role === 'recovery')?.recipient ?? ''
           const { manifest, removed } = await makeSet({
             tools: composePostgres('wa_backup'),
             directory: SETS,
             key: await requiredHostSecret('backup_signing_key'),
-            recipient: recovery,
+            recipient: await readRecoveryRecipient(placeIn(undefined).sopsYaml),
             allowShrink: o['allow-shrink'] === true,
             facts: hostFacts,
             progress,

@@ -1,6 +1,6 @@
 /** Sends backups to another place, encrypted to the key on paper. Started by whatsapp-mcp-offsite.service. */
 import { join } from 'node:path'
-import { readRecipients } from '../secrets/recipients.ts'
+import { readRecoveryRecipient } from '../secrets/recipients.ts'
 import { offsiteSettings } from '../secrets/remotes.ts'
 import { runJob } from './backup/job.ts'
 import { BACKUPS, MEDIA_SNAPSHOTS, SETS } from './backup/layout.ts'
@@ -29,9 +29,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 refused before anything was changed
         async run(progress) {
           const key = await requiredHostSecret('backup_signing_key')
           const settings = offsiteSettings(await requiredHostSecret('offsite_remote'))
-          const recipients = await readRecipients(placeIn(undefined).sopsYaml)
-          const recipient = recipients.find(({ role }) => role === 'recovery')?.recipient
-          if (recipient === undefined) throw new Error('.sops.yaml names no recovery key.')
+          const recipient = await readRecoveryRecipient(placeIn(undefined).sopsYaml)
           await using remote = await openRemote(settings)
           progress('looking at what is there')
           const result = await syncOffsite({

@@ -37,6 +37,16 @@ export async function readRecipients(path: string): Promise<Recipient[]> {
   }
 }
 
+/**
+ * The key on paper. Copies are encrypted to it alone, so that this host cannot read them.
+ * @throws Error as {@link readRecipients}
+ */
+export async function readRecoveryRecipient(path: string): Promise<string> {
+  const recovery = (await readRecipients(path)).find(({ role }) => role === 'recovery')
+  if (recovery === undefined) throw new Error(`${path} names no recovery key.`)
+  return recovery.recipient
+}
+
 function parseRecipients(text: string): Recipient[] {
   const document = parseDocument(text, { logLevel: 'silent' })
   const flaw = document.errors[0]

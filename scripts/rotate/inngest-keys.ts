@@ -72,7 +72,6 @@ function proof(host: Host, name: SecretName, wanted: 200 | 401): Proof {
           status = await call(host, key)
           return status === wanted || status === NOT_USED
         },
-        next: 'docker compose logs app, then run the same command again',
       })
       return status === NOT_USED ? 'the app does not use Inngest' : String(status)
     },

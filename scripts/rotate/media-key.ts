@@ -4,7 +4,7 @@ import { command, UsageError } from '../lib/cli.ts'
 import { Fail, Refused } from '../lib/fail.ts'
 import { restarted } from './containers.ts'
 import { admin, type Host, psql } from './host.ts'
-import { settles, statusOf } from './proof.ts'
+import { AGAIN, settles, statusOf } from './proof.ts'
 import { type Proof, type Rotation, rotate } from './steps.ts'
 import { decrypted, forgotten, openSecrets, readValues, refuseUnlessSet, replaced } from './values.ts'
 
@@ -95,11 +95,10 @@ function proof(host: Host, name: SecretName, wanted: boolean): Proof {
       if (secret === undefined) return 'there is none any more'
       const made = await admin(host, ['media', 'probe', '--key-stdin', '--json'], { input: secret.reveal() })
       const { path, media_id } = linkSchema.parse(JSON.parse(made.stdout))
-      const next = 'docker compose logs app, then run the same command again'
-      await settles({ what: 'following it', wanted: 404, probe: () => statusOf(host.ask(path)), next })
+      await settles({ what: 'following it', wanted: 404, probe: () => statusOf(host.ask(path)) })
       const sql = `select count(*) from audit_log where action = 'media.read' and detail->>'media_id' = '${media_id}';`
       const taken = (await psql(host, sql)).stdout.trim() !== '0'
-      if (taken !== wanted) throw new Fail(`the server ${taken ? 'took' : 'refused'} it`, { next })
+      if (taken !== wanted) throw new Fail(`the server ${taken ? 'took' : 'refused'} it`, { next: AGAIN })
       return wanted ? 'its signature was taken' : 'its signature was refused'
     },
   }

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Fail, messageOf } from '../lib/fail.ts'
 
+/** What gets further where the server does not answer as it should. */
+export const AGAIN = 'docker compose logs app, then run the same command again'
+
 /** Longer than the server remembers what it read of apps and their secrets (30 s). */
 const PATIENCE_MS = 45_000
 /** Not faster: the proxy counts requests. */
@@ -14,15 +17,13 @@ export async function settles<T>(o: {
   readonly what: string
   readonly wanted: T
   readonly probe: () => Promise<T>
-  /** The one command that gets further when it does not. */
-  readonly next: string
 }): Promise<void> {
   const end = Date.now() + PATIENCE_MS
   for (;;) {
     const found = await o.probe()
     if (found === o.wanted) return
     if (Date.now() > end)
-      throw new Fail(`${o.what}: ${String(found)} instead of ${String(o.wanted)}`, { next: o.next })
+      throw new Fail(`${o.what}: ${String(found)} instead of ${String(o.wanted)}`, { next: AGAIN })
     await sleep(EVERY_MS)
   }
 }

@@ -1,4 +1,4 @@
-import { connect, createServer, type Socket } from 'node:net'
+import { startWire } from './wire.ts'
 
 /** A door in front of a real Postgres. Shut: connections are cut and refused. Frozen: they stay, but no byte passes. */
 export interface Door {
@@ -12,45 +12,20 @@ export interface Door {
 }
 
 export async function startDoor(behind: URL): Promise<Door> {
-  const sockets = new Set<Socket>()
   let frozen = false
-  let port = 0
-  const pass = (from: Socket, to: Socket) => {
-    sockets.add(from)
-    from.on('data', (chunk) => {
-      if (!frozen) to.write(chunk)
-    })
-    from.on('error', () => {})
-    from.on('close', () => {
-      sockets.delete(from)
-      to.destroy()
-    })
-  }
-  const server = createServer((near) => {
-    const far = connect(Number(behind.port), behind.hostname)
-    pass(near, far)
-    pass(far, near)
+  const wire = await startWire(behind, (chunk, to) => {
+    if (!frozen) to.write(chunk)
   })
-  const open = () => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  const cut = () => {
-    for (const socket of sockets) socket.destroy()
-  }
-  await open()
-  port = (server.address() as { port: number }).port
   return {
-    url: new URL(behind.pathname, `postgres://127.0.0.1:${port}`),
-    open,
-    shut: () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      cut()
-      return closed
-    },
+    url: new URL(behind.pathname, `postgres://127.0.0.1:${wire.port}`),
+    open: wire.open,
+    shut: wire.close,
     freeze: () => {
       frozen = true
     },
     thaw: () => {
       frozen = false
-      cut()
+      wire.cut()
     },
   }
 }

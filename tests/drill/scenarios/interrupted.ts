@@ -1,17 +1,13 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { bootstrap, follow, mustSucceed } from '../lib/bootstrap.ts'
 import type { Drill } from '../lib/drill.ts'
 import { compareFingerprints, takeFingerprint } from '../lib/fingerprint.ts'
 import type { Host } from '../lib/host.ts'
+import { killAt, wasKilled } from '../lib/kill-at.ts'
 import { say } from '../lib/progress.ts'
 import { tail } from '../lib/run.ts'
 
 export const title = 'killed anywhere and run again, it ends in the same state'
 
-const KILL_AT = join(import.meta.dirname, '..', 'probes', 'kill-at.sh')
-
-/** Where the process tree is killed: so many seconds after a line of progress, given as extended regular expression. */
 const POINTS = [
   { what: 'inside the installation of Node', line: 'installing nodejs', after: 4 },
   { what: 'inside the installation of the modules', line: 'packages of the lockfile', after: 1 },
@@ -46,10 +42,10 @@ export async function run(drill: Drill): Promise<void> {
 /** @returns why it was not killed there, or '' */
 async function runAndKill(host: Host, unit: string, point: (typeof POINTS)[number]): Promise<string> {
   const result = await bootstrap(host, {
-    under: ['sh', '-c', await readFile(KILL_AT, 'utf8'), 'sh', unit, point.line, String(point.after)],
+    under: await killAt(unit, point),
   })
   if (result.report !== undefined) return `it ran to its end\n${tail(result.stderr, 20)}`
-  if (!result.stderr.includes('drill: killed')) return `it ended by itself\n${tail(result.stderr, 20)}`
+  if (!wasKilled(result.stderr)) return `it ended by itself\n${tail(result.stderr, 20)}`
   say(`    killed ${point.what}`)
   return ''
 }

@@ -1,20 +1,17 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { ANSWERS, KEY_FILE, REPOSITORY } from '../lib/bootstrap.ts'
 import { takeContents } from '../lib/data.ts'
 import type { Drill } from '../lib/drill.ts'
 import { compareFingerprints } from '../lib/fingerprint.ts'
 import type { Host } from '../lib/host.ts'
+import { killAt, wasKilled } from '../lib/kill-at.ts'
 import { say, timed } from '../lib/progress.ts'
 import { tail } from '../lib/run.ts'
 
 export const title = 'a recovery that is killed anywhere and run again ends in the same state'
 
-const KILL_AT = join(import.meta.dirname, '..', 'probes', 'kill-at.sh')
 /** On a tmpfs, as the hidden prompt would leave it nowhere. */
 const RECOVERY_KEY = '/run/drill-recovery.key'
 
-/** Where everything is killed: so many seconds after a line of progress, given as extended regular expression. */
 const POINTS = [
   { what: 'while certificates are put in place', line: '^==> host files', after: 0 },
   { what: 'while media arrive', line: '^==> bring media', after: 2 },
@@ -66,9 +63,8 @@ async function runAndKill(
   point: (typeof POINTS)[number],
   command: readonly string[],
 ): Promise<string> {
-  const kill = ['sh', '-c', await readFile(KILL_AT, 'utf8'), 'sh', unit, point.line, String(point.after)]
-  const result = await host.exec([...kill, ...command], { mayFail: true, limit: 900 })
-  if (!result.stderr.includes('drill: killed')) return `it ended by itself\n${tail(result.stderr, 20)}`
+  const result = await host.exec([...(await killAt(unit, point)), ...command], { mayFail: true, limit: 900 })
+  if (!wasKilled(result.stderr)) return `it ended by itself\n${tail(result.stderr, 20)}`
   say(`    killed ${point.what}`)
   return ''
 }

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { identityToRecipient } from 'age-encryption'
 import { KEY_FILE, REPOSITORY } from '../lib/bootstrap.ts'
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
+import { killAt, wasKilled } from '../lib/kill-at.ts'
 import { STAND_IN } from '../lib/network.ts'
 import { searchCanaries } from '../lib/outside/canaries.ts'
 import { say } from '../lib/progress.ts'
@@ -14,7 +13,6 @@ import { startStandIn } from '../lib/stand-in.ts'
 
 export const title = 'every secret is replaced while clients are connected, and holds across a reboot'
 
-const KILL_AT = join(import.meta.dirname, '..', 'probes', 'kill-at.sh')
 const PAGE = '/dev/shm/host-key.html'
 
 const typed = (what: string): string => `typed-${what}-${randomBytes(16).toString('hex')}`
@@ -77,17 +75,9 @@ async function withoutRestart(drill: Drill, host: Host, operator: Operator, key:
 async function databasePasswords(drill: Drill, host: Host, operator: Operator, key: string): Promise<void> {
   await operator.remember()
   const rotate = [`${REPOSITORY}/node_modules/.bin/node`, `${REPOSITORY}/scripts/rotate.ts`, 'db-password']
-  const killer = [
-    'sh',
-    '-c',
-    await readFile(KILL_AT, 'utf8'),
-    'sh',
-    'drill-rotate',
-    '… stack restarted$',
-    '2',
-  ]
+  const killer = await killAt('drill-rotate', { line: '… stack restarted$', after: 2 })
   const cut = await host.exec([...killer, ...rotate], { mayFail: true, limit: 300 })
-  drill.expect('killed while the stack restarts', cut.stderr.includes('drill: killed'), cut.stderr)
+  drill.expect('killed while the stack restarts', wasKilled(cut.stderr), cut.stderr)
   await operator.reboot()
   drill.expect('after a reboot in the middle the client gets in', await operator.getsIn(key))
   const report = await operator.rotate('db-password')

@@ -47,8 +47,8 @@ export interface StandIn {
   /** What `docker compose run migrate` does. */
   migrate(database: string): Promise<string[]>
   exec(...argv: readonly string[]): Promise<string>
-  /** What the database said. */
-  logs(): Promise<string>
+  /** Whether the database restarted: it takes the death of a process it does not know for a crash. */
+  crashed(): Promise<boolean>
   remove(): Promise<void>
 }
 
@@ -127,7 +127,8 @@ export async function startStandIn(o: { room?: string } = {}): Promise<StandIn> 
     open: (database) => connect({ url: at(database), role: 'postgres', password, max: 1 }),
     migrate: migrateTo,
     exec,
-    logs: async () => (await run('docker', ['logs', container])).stderr,
+    crashed: async () =>
+      /untracked child|reinitializing/.test((await run('docker', ['logs', container])).stderr),
     async remove() {
       await sql.end({ timeout: 1 })
       await docker('rm', '--force', '--volumes', container)

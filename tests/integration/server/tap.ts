@@ -1,4 +1,4 @@
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { startWire } from '../wire.ts'
 
 /** Burns by one with every answer that passes a tap. The answer with which it is burnt up does not pass, nor does anything after. */
 export class Fuse {
@@ -38,35 +38,12 @@ export interface Tap {
  * enough: what was done by then is what is done when the next question is cut off instead.
  */
 export async function startTap(behind: URL, fuse: Fuse): Promise<Tap> {
-  const sockets = new Set<Socket>()
-  const pass = (from: Socket, to: Socket, isAnswer: boolean) => {
-    sockets.add(from)
-    from.setNoDelay(true)
-    from.on('data', (chunk) => {
-      if (isAnswer) fuse.burn()
-      if (fuse.isBurnt) to.destroy()
-      else to.write(chunk)
-    })
-    from.on('error', () => {})
-    from.on('close', () => {
-      sockets.delete(from)
-      to.destroy()
-    })
-  }
-  const server = createServer((near) => {
-    const far = connect(Number(behind.port), behind.hostname)
-    pass(near, far, false)
-    pass(far, near, true)
+  const wire = await startWire(behind, (chunk, to, isAnswer) => {
+    if (isAnswer) fuse.burn()
+    if (fuse.isBurnt) to.destroy()
+    else to.write(chunk)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = new URL(behind)
-  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return {
-    url,
-    close: async () => {
-      const closed = new Promise((resolve) => server.close(resolve))
-      for (const socket of sockets) socket.destroy()
-      await closed
-    },
-  }
+  url.host = `127.0.0.1:${wire.port}`
+  return { url, close: wire.close }
 }

@@ -1,13 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { readSecrets, recipientsOfFile } from '../../../secrets/file.ts'
-import { readRecipients } from '../../../secrets/recipients.ts'
+import { readRecipients, readRecoveryRecipient } from '../../../secrets/recipients.ts'
 import { newKey, repository } from './fixtures.ts'
 
 describe('.sops.yaml', () => {
   it('is read as it is written', async () => {
     const repo = await repository()
     expect(await readRecipients(repo.sopsYaml)).toEqual(repo.roles)
+    expect(await readRecoveryRecipient(repo.sopsYaml)).toBe(repo.recovery.recipient)
     expect(await recipientsOfFile(repo.secretsFile)).toEqual(repo.roles.map(({ recipient }) => recipient))
   })
 
