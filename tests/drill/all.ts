@@ -65,10 +65,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   doctor,
   restore,
   'corrupt-newest': corruptNewest,
-  // Leaves the host with other secrets than the drill knows: the last one on it.
-  'rotate-everything': rotateEverything,
   recover,
   'recover-interrupted': recoverInterrupted,
+  // Leaves the host with other secrets than the drill knows; the pages take it as it is.
+  'rotate-everything': rotateEverything,
   runbooks,
   'wrong-key': wrongKey,
   'bad-input': badInput,

@@ -16,8 +16,15 @@ export interface StandIn {
 
 const startedSchema = z.object({ phone: z.url() })
 
-/** Starts it, and gives the host's owner the number it serves. */
-export async function startStandIn(drill: Drill, host: Host): Promise<StandIn> {
+/** Starts it unless it runs, and gives the host's owner the number it serves unless it is known there. */
+export async function standInFor(drill: Drill, host: Host): Promise<StandIn> {
+  drill.standIn ??= await start(drill)
+  const known = await host.exec([...ADMIN, 'numbers', 'list', '--json'])
+  if (!known.stdout.includes(NUMBER)) await addNumber(host)
+  return drill.standIn
+}
+
+async function start(drill: Drill): Promise<StandIn> {
   const { network, material } = drill.world
   const settings = {
     token: material.canaries.wa_default_access_token,
@@ -39,12 +46,10 @@ export async function startStandIn(drill: Drill, host: Host): Promise<StandIn> {
     const { stdout } = await network.client(['cat', '/dev/shm/started'], { mayFail: true })
     return stdout.trimStart().startsWith('{') ? startedSchema.parse(JSON.parse(stdout)).phone : undefined
   })
-  await addNumber(host)
   return { phone: `${phone}/smoke`, numberId: NUMBER }
 }
 
-/** Gives the host's owner the number that the stand-in serves. */
-export async function addNumber(host: Host): Promise<void> {
+async function addNumber(host: Host): Promise<void> {
   const admin = (...argv: string[]) => host.exec([...ADMIN, ...argv])
   await admin('clients', 'create', '--name', 'owner', '--display-name', 'Owner', '--owner')
   await admin('numbers', 'add', '--phone-id', NUMBER, '--waba', ACCOUNT, '--label', 'Drill')

@@ -1,11 +1,11 @@
 import type { Drill } from '../lib/drill.ts'
 import { smoke } from '../lib/smoke.ts'
-import { startStandIn } from '../lib/stand-in.ts'
+import { standInFor } from '../lib/stand-in.ts'
 
 export const title = 'a customer asks and an agent answers, through the whole stack'
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
-  drill.standIn = await startStandIn(drill, host)
+  await standInFor(drill, host)
   await smoke(drill, host)
 }

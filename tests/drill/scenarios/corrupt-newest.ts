@@ -3,7 +3,7 @@ import type { Host } from '../lib/host.ts'
 import { firstBackupEnded } from '../lib/loss.ts'
 import { tail } from '../lib/run.ts'
 import { smoke } from '../lib/smoke.ts'
-import { startStandIn } from '../lib/stand-in.ts'
+import { standInFor } from '../lib/stand-in.ts'
 import { backUp, customerWrites, isThere, recordOf, removeKept, script } from './restore.ts'
 
 export const title = 'a damaged backup is noticed, and the one before is taken'
@@ -20,11 +20,11 @@ const DAMAGE = {
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
-  drill.standIn ??= await startStandIn(drill, host)
+  const standIn = await standInFor(drill, host)
   await firstBackupEnded(host)
-  const kept = await customerWrites(drill, host, drill.standIn)
+  const kept = await customerWrites(drill, host, standIn)
   const good = await backUp(host)
-  const lost = await customerWrites(drill, host, drill.standIn)
+  const lost = await customerWrites(drill, host, standIn)
   const proof = await script(host, 'backups.ts', 'verify', '--restore', '--json')
   drill.expect('the newest set is proved by restoring it', proof.code === 0, tail(proof.stderr, 20))
   drill.expect('and listed as proved', await isListed(host, good, 'proved'))

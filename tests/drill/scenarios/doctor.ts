@@ -4,7 +4,7 @@ import { BREAKAGES } from '../lib/breakages.ts'
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
 import { proveNightlyReport } from '../lib/nightly.ts'
-import { startStandIn } from '../lib/stand-in.ts'
+import { standInFor } from '../lib/stand-in.ts'
 
 export const title = 'the doctor says yes, and no as soon as a thing is broken'
 
@@ -33,7 +33,7 @@ async function ask(host: Host, ...options: readonly string[]): Promise<Answers> 
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
-  drill.standIn ??= await startStandIn(drill, host)
+  await standInFor(drill, host)
   for (const job of ['backup', 'offsite', 'audit', 'prove-restore'])
     await host.exec(['systemctl', 'start', `whatsapp-mcp-${job}.service`], { mayFail: true, limit: 180 })
   await host.exec(['systemctl', 'reset-failed'], { mayFail: true })

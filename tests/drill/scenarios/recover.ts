@@ -13,7 +13,7 @@ import { say, timed, until } from '../lib/progress.ts'
 import { tail } from '../lib/run.ts'
 import { inShell } from '../lib/runbook/shell.ts'
 import { smoke } from '../lib/smoke.ts'
-import { type StandIn, startStandIn } from '../lib/stand-in.ts'
+import { type StandIn, standInFor } from '../lib/stand-in.ts'
 
 export const title = 'a lost host comes back from its backup and the key on paper'
 
@@ -36,8 +36,8 @@ type Report = z.infer<typeof reportSchema>
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
-  drill.standIn ??= await startStandIn(drill, host)
-  const lost = await prepareLoss(drill, host, drill.standIn)
+  const standIn = await standInFor(drill, host)
+  const lost = await prepareLoss(drill, host, standIn)
   // After the backup: what the new host does not know of, and the archive does.
   await closeSegment(host)
   await ship(host)
@@ -50,12 +50,12 @@ export async function run(drill: Drill): Promise<void> {
   await fresh.exec(['rm', ANSWERS, KEY_FILE])
   const { report, shown } = await recover(drill, fresh)
   await compare(drill, fresh, lost, report)
-  await nothingWasSent(drill, fresh, drill.standIn)
+  await nothingWasSent(drill, fresh, standIn)
   await refusesAgain(drill, fresh)
   await fresh.takeName()
   await useIt(drill, lost)
   await smoke(drill, fresh)
-  await releaseOne(drill, fresh, drill.standIn)
+  await releaseOne(drill, fresh, standIn)
   await searchCanaries(drill, fresh, { token: lost.token, bootstrapOutput: shown })
 }
 

@@ -10,7 +10,7 @@ import { ADMIN } from '../lib/network.ts'
 import { until } from '../lib/progress.ts'
 import { type Result, tail } from '../lib/run.ts'
 import { smoke } from '../lib/smoke.ts'
-import { type StandIn, startStandIn } from '../lib/stand-in.ts'
+import { type StandIn, standInFor } from '../lib/stand-in.ts'
 
 export const title = 'the database goes back to a backup: nothing is sent twice, nothing is lost for good'
 
@@ -66,8 +66,7 @@ export async function isThere(host: Host, text: string): Promise<boolean> {
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
-  drill.standIn ??= await startStandIn(drill, host)
-  const { standIn } = drill
+  const standIn = await standInFor(drill, host)
   await firstBackupEnded(host)
   await smoke(drill, host)
   const early = await customerWrites(drill, host, standIn)

@@ -9,7 +9,7 @@ import { searchCanaries } from '../lib/outside/canaries.ts'
 import { say } from '../lib/progress.ts'
 import { Operator } from '../lib/rotation.ts'
 import { smoke } from '../lib/smoke.ts'
-import { startStandIn } from '../lib/stand-in.ts'
+import { standInFor } from '../lib/stand-in.ts'
 
 export const title = 'every secret is replaced while clients are connected, and holds across a reboot'
 
@@ -19,7 +19,7 @@ const typed = (what: string): string => `typed-${what}-${randomBytes(16).toStrin
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
-  drill.standIn ??= await startStandIn(drill, host)
+  await standInFor(drill, host)
   const operator = new Operator(drill, host)
   const key = await operator.mintKey('rotation', [
     '--scopes',

@@ -5,7 +5,7 @@ import { ownMachine } from '../lib/own-machine.ts'
 import { say } from '../lib/progress.ts'
 import { executed, OPERATIONS, readPage } from '../lib/runbook/execute.ts'
 import { type Situation, Stage } from '../lib/runbook/stage.ts'
-import { addNumber, startStandIn } from '../lib/stand-in.ts'
+import { standInFor } from '../lib/stand-in.ts'
 import { certificate, diskFull, messages, stackDown } from '../situations/broken.ts'
 import { backups, databaseRestore, offsite, recovered } from '../situations/data.ts'
 import { everyday } from '../situations/everyday.ts'
@@ -33,10 +33,8 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
 
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
-  drill.standIn ??= await startStandIn(drill, host)
-  const stage = new Stage(drill, host, await ownMachine(drill, host), drill.standIn)
-  // Another host than the one the stand-in was started for does not know its number yet.
-  if (!(await stage.admin('numbers', 'list')).includes(drill.standIn.numberId)) await addNumber(host)
+  const standIn = await standInFor(drill, host)
+  const stage = new Stage(drill, host, await ownMachine(drill, host), standIn)
   // Secrets of the host may have been rotated before; those of other hosts never are.
   const { wa_app_secret: appSecret = '', wa_default_access_token: token = '' } = drill.world.material.canaries
   await stage.atMeta(await stage.secretsOfMeta())

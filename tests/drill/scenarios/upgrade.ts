@@ -8,7 +8,7 @@ import { type Previous, preparePrevious, previousCommit } from '../lib/previous.
 import { timed } from '../lib/progress.ts'
 import { execute, readPage } from '../lib/runbook/execute.ts'
 import { smoke } from '../lib/smoke.ts'
-import { addNumber, startStandIn } from '../lib/stand-in.ts'
+import { standInFor } from '../lib/stand-in.ts'
 
 export const title = 'from the release before to this one and back, with everything it knew'
 
@@ -61,8 +61,7 @@ async function hostOfThen(drill: Drill, previous: Previous): Promise<Host> {
   await host.sh('rm -rf "$1"; git clone --quiet "$2" "$1"', [REPOSITORY, ORIGIN])
   await host.write(ANSWERS, drill.answers({ app: previous.image }), '0600')
   mustSucceed(await bootstrap(host, { onLine: follow }))
-  if (drill.standIn === undefined) drill.standIn = await startStandIn(drill, host)
-  else await addNumber(host)
+  await standInFor(drill, host)
   await smoke(drill, host)
   return host
 }
