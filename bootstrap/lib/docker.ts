@@ -1,21 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
+import { DAEMON_JSON, DOCKER_SETTINGS } from '../../scripts/lib/docker-settings.ts'
 import { Fail } from '../../scripts/lib/fail.ts'
 import { writeAtomically } from '../../secrets/atomic.ts'
 import { candidate, install, refreshLists } from './apt.ts'
 import type { Context } from './context.ts'
 import { readIfThere } from './files.ts'
 import type { Resource } from './resource.ts'
-
-const DAEMON_JSON = '/etc/docker/daemon.json'
-
-/** Merged into what is there: other programs on the host may have their own settings. */
-const SETTINGS = {
-  'log-driver': 'json-file',
-  'log-opts': { 'max-size': '50m', 'max-file': '10' },
-  'live-restore': true,
-  'userland-proxy': false,
-  'no-new-privileges': true,
-}
 
 /** Written before Docker is installed, so that its first start already follows it. */
 export function dockerSettings({ shell }: Context): Resource {
@@ -34,14 +24,16 @@ export function dockerSettings({ shell }: Context): Resource {
     title: 'docker settings',
     async inspect() {
       const found = await read()
-      const wrong = Object.entries(SETTINGS).filter(([key, value]) => !isDeepStrictEqual(found[key], value))
+      const wrong = Object.entries(DOCKER_SETTINGS).filter(
+        ([key, value]) => !isDeepStrictEqual(found[key], value),
+      )
       return wrong.length === 0 ? undefined : `${DAEMON_JSON} lacks ${wrong.map(([key]) => key).join(', ')}`
     },
     async apply() {
       await shell()`install -d -m 0755 /etc/docker`
       await writeAtomically(
         DAEMON_JSON,
-        `${JSON.stringify({ ...(await read()), ...SETTINGS }, null, 2)}\n`,
+        `${JSON.stringify({ ...(await read()), ...DOCKER_SETTINGS }, null, 2)}\n`,
         0o644,
       )
       const active = await shell({ allowFailure: true })`systemctl is-active --quiet docker`

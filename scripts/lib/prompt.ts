@@ -29,6 +29,10 @@ export async function askYesNo(
   return (await ask({ type: 'confirm', message, initial }, otherwise)) === true
 }
 
+export async function askText(message: string, otherwise: string): Promise<string> {
+  return String(await ask({ type: 'text', message }, otherwise))
+}
+
 async function ask(question: Omit<prompts.PromptObject, 'name'>, otherwise: string): Promise<unknown> {
   if (!isInteractive()) throw new Error(`There is no terminal to ask on. ${otherwise}`)
   const answers: { value?: unknown } = await prompts({ ...question, name: 'value', stdout: process.stderr })

@@ -24,6 +24,7 @@ const SCRIPTS = [
   'verify-audit',
   'restore-db',
   'restore-host',
+  'uninstall',
   'deploy-certificate',
   'notify',
   'supervisor',

@@ -46,6 +46,7 @@ import * as restore from './scenarios/restore.ts'
 import * as rotateEverything from './scenarios/rotate-everything.ts'
 import * as runbooks from './scenarios/runbooks.ts'
 import * as ssh from './scenarios/ssh.ts'
+import * as uninstall from './scenarios/uninstall.ts'
 import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
 
@@ -70,6 +71,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   // Leaves the host with other secrets than the drill knows; the pages take it as it is.
   'rotate-everything': rotateEverything,
   runbooks,
+  // Leaves the host without its data: after everything that looks for some.
+  uninstall,
   'wrong-key': wrongKey,
   'bad-input': badInput,
   upgrade,

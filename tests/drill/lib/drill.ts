@@ -19,6 +19,7 @@ import { ACME, DOMAIN, type Network, STAND_IN } from './network.ts'
 import { say, timed } from './progress.ts'
 import type { Check } from './report.ts'
 import type { StandIn } from './stand-in.ts'
+import { takeTraces } from './traces.ts'
 import type { Vault } from './vault.ts'
 
 export const PROJECT = join(import.meta.dirname, '..', '..', '..')
@@ -49,6 +50,8 @@ export interface Undisturbed {
   readonly run: BootstrapRun
   /** State of the host right after the run. */
   readonly fingerprint: readonly string[]
+  /** What {@link takeTraces} found before it. */
+  readonly bare: readonly string[]
 }
 
 /** The state scenarios share: the hosts, made when first needed, and what was found. */
@@ -145,8 +148,9 @@ export class Drill {
 
   async #bootstrapUndisturbed(): Promise<Undisturbed> {
     const host = await this.freshHost('undisturbed')
+    const bare = await takeTraces(host)
     const result = await bootstrap(host, { onLine: follow })
     this.steps = mustSucceed(result).steps
-    return { host, run: result, fingerprint: await takeFingerprint(host) }
+    return { host, run: result, fingerprint: await takeFingerprint(host), bare }
   }
 }
