@@ -14,6 +14,9 @@ const image = z.string(IMAGE_SHAPE).regex(IMAGE, IMAGE_SHAPE)
 const CALENDAR = /^[A-Za-z0-9*:,./~ -]{1,100}$/
 const CALENDAR_SHAPE = 'times of systemd, such as "*-*-* 0/6:00:00 UTC" (every six hours)'
 
+const DAYS_SHAPE = 'whole days, 1 to 36500'
+const days = z.int(DAYS_SHAPE).min(1, DAYS_SHAPE).max(36_500, DAYS_SHAPE)
+
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory'
 
 /** What only the operator knows. No secrets in here: those live in the encrypted file. */
@@ -29,6 +32,9 @@ export const answersSchema = z.strictObject({
     .optional(),
   /** When backups are made, as systemd.time(7) writes it; its own word on it is asked for before anything is changed. */
   backup_calendar: z.string(CALENDAR_SHAPE).regex(CALENDAR, CALENDAR_SHAPE).optional(),
+  /** After how many days messages, and files, are forgotten; the server's own default is a year. */
+  messages_retention_days: days.optional(),
+  media_retention_days: days.optional(),
   /** What sshd takes: `leave` it as it is, `keys` instead of passwords (where somebody has one), or `strict`. */
   ssh: z.enum(['leave', 'keys', 'strict'], 'leave, keys or strict').optional(),
   /** true: the host reboots by itself, in the hour of its updates, when one of them asks for it. */

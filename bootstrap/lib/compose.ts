@@ -15,7 +15,8 @@ export async function nginxConfiguration({ root, answers }: Context): Promise<st
 
 /** What the compose file takes from this host. What is not named keeps the compose file's own default. */
 export async function stackVariables(context: Context): Promise<Record<string, string>> {
-  const { domain, images, graph_url, inngest } = context.answers
+  const { domain, images, graph_url, inngest, messages_retention_days, media_retention_days } =
+    context.answers
   const named: Partial<Record<string, string>> = {
     WA_IMAGE_APP: images.app,
     WA_IMAGE_POSTGRES: images.postgres,
@@ -23,6 +24,8 @@ export async function stackVariables(context: Context): Promise<Record<string, s
     WA_IMAGE_INNGEST: images.inngest,
     WA_IMAGE_VALKEY: images.valkey,
     WA_GRAPH_URL: graph_url,
+    WA_MESSAGES_RETENTION_DAYS: messages_retention_days?.toString(),
+    WA_MEDIA_RETENTION_DAYS: media_retention_days?.toString(),
     ...(inngest && {
       COMPOSE_PROFILES: 'inngest',
       WA_INNGEST_BASE_URL: 'http://inngest:8288',

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
-import { glob, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { codePages } from '../../scripts/reference/code.ts'
@@ -17,35 +16,6 @@ test('docs/reference is what the code says: npm run reference', async () => {
   const files = new Map([...(await pages()), ...(await codePages())])
   expect(await staleFiles(REFERENCE, files)).toEqual([])
 }, 60_000)
-
-test('every link between pages leads to a file, and to a heading where it names one', async () => {
-  const broken: string[] = []
-  // TypeDoc looks after its own.
-  const exclude = ['docs/reference/code/**']
-  for await (const page of glob(['README.md', 'docs/**/*.md'], { cwd: ROOT, exclude })) {
-    const text = await readFile(join(ROOT, page), 'utf8')
-    for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
-      const [path = '', anchor] = target.split('#')
-      const file = path === '' ? join(ROOT, page) : join(ROOT, dirname(page), path)
-      const isThere = existsSync(file) && (!anchor || (await anchorsOf(file)).has(anchor))
-      if (!isThere) broken.push(`${page}: ${target}`)
-    }
-  }
-  expect(broken).toEqual([])
-})
-
-/** As GitHub makes them from headings, and those that are written out. */
-async function anchorsOf(file: string): Promise<ReadonlySet<string>> {
-  const text = await readFile(file, 'utf8')
-  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-      .trim()
-      .replaceAll(' ', '-'),
-  )
-  return new Set([...headings, ...[...text.matchAll(/<a id="([^"]+)"/g)].map(([, id = '']) => id)])
-}
 
 test('missing, changed and superfluous files are stale, and are put right', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'reference-'))

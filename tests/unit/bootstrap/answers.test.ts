@@ -64,6 +64,16 @@ describe('collectAnswers', () => {
     },
   )
 
+  it('takes whole days of retention, and no others', async () => {
+    const answers = { ...ANSWERS, messages_retention_days: 90, media_retention_days: 30 }
+    expect(await collect(formatAnswers(answers))).toEqual(answers)
+    for (const wrong of [0, 1.5, 36_501, '90']) {
+      await expect(collect(JSON.stringify({ ...ANSWERS, media_retention_days: wrong }))).rejects.toThrow(
+        /media_retention_days: whole days, 1 to 36500/,
+      )
+    }
+  })
+
   it('refuses an image without a digest, an unknown field, and text that is not YAML', async () => {
     await expect(
       collect(JSON.stringify({ ...ANSWERS, images: { app: 'whatsapp-mcp:latest' } })),
