@@ -1,8 +1,6 @@
-/** The production checklist as code: what holds on this host, what does not, and what to do. */
-import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
 import * as z from 'zod'
-import { writeAtomically } from '../secrets/atomic.ts'
+import { readIfThere, writeAtomically } from '../secrets/atomic.ts'
 import { type Answer, type Check, examine } from './doctor/check.ts'
 import { containers } from './doctor/containers.ts'
 import { data } from './doctor/data.ts'
@@ -24,10 +22,7 @@ const stateSchema = z.object({
 })
 
 async function remembered(): Promise<z.infer<typeof stateSchema>['verdicts']> {
-  const text = await readFile(STATE, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const text = await readIfThere(STATE)
   return text === undefined ? {} : stateSchema.parse(JSON.parse(text)).verdicts
 }
 

@@ -18,6 +18,16 @@ export async function readText(path: string, remedy: string): Promise<string> {
   }
 }
 
+/** The text of a file that need not be there. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 /**
  * Replaces a file in one step: readers see the old text or the new one, also after a power cut.
  * @param owner to give the file to; only root can. Default: whoever runs this.

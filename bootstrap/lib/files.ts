@@ -1,23 +1,15 @@
-import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { writeAtomically } from '../../secrets/atomic.ts'
+import { readIfThere, writeAtomically } from '../../secrets/atomic.ts'
 import type { Resource } from './resource.ts'
+
+export { readIfThere }
 
 /** Owner and permission bits of a managed path. Root's unless said otherwise. */
 export interface Ownership {
   mode: number
   uid?: number
   gid?: number
-}
-
-/** Reads a text file; `undefined` when it does not exist. */
-export async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }
 
 /** What differs in owner or permissions, or `undefined`. Owners are compared for root only: nobody else can set them. */

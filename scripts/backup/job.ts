@@ -1,7 +1,7 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { writeAtomically } from '../../secrets/atomic.ts'
+import { readIfThere, writeAtomically } from '../../secrets/atomic.ts'
 import { paint, printJson, tell } from '../lib/cli.ts'
 import { explain, Fail, isDefect, messageOf, Refused } from '../lib/fail.ts'
 import { takeLock } from '../lib/lock.ts'
@@ -101,10 +101,7 @@ export async function runJob(job: Job): Promise<number> {
 /** @returns `undefined` when the job never ran, or its record cannot be understood */
 export async function readRecord(name: JobName, directory = JOBS): Promise<JobRecord | undefined> {
   const path = join(directory, `${name}.json`)
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const text = await readIfThere(path)
   if (text === undefined) return undefined
   try {
     return recordSchema.parse(JSON.parse(text))

@@ -1,7 +1,7 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
-import { writeAtomically } from '../../secrets/atomic.ts'
+import { readIfThere, writeAtomically } from '../../secrets/atomic.ts'
 
 const HOUR = 3_600_000
 
@@ -37,10 +37,7 @@ export async function limitOf(unit: string, directory: string, now = new Date())
 }
 
 async function read(path: string): Promise<z.infer<typeof stateSchema> | undefined> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const text = await readIfThere(path)
   if (text === undefined) return undefined
   try {
     return stateSchema.parse(JSON.parse(text))

@@ -1,6 +1,6 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import * as z from 'zod'
-import { writeAtomically } from '../../secrets/atomic.ts'
+import { readIfThere, writeAtomically } from '../../secrets/atomic.ts'
 
 /** Everything a recovery needs on disk until it has succeeded: its state, the dump, sealed media. */
 export const WORK = '/var/lib/whatsapp-mcp/recovery'
@@ -23,13 +23,8 @@ export type State = z.infer<typeof schema>
 
 /** @throws Error when the file is not ours */
 export async function readState(): Promise<State | undefined> {
-  let text: string
-  try {
-    text = await readFile(FILE, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  const text = await readIfThere(FILE)
+  if (text === undefined) return undefined
   const parsed = schema.safeParse(JSON.parse(text))
   if (parsed.success) return parsed.data
   throw new Error(

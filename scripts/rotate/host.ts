@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
 import { $ } from 'zx'
 import { Fail, lastLines, Refused } from '../lib/fail.ts'
@@ -102,12 +101,4 @@ export async function uncommitted({ root, run }: Host): Promise<string[]> {
   const status = await run(['git', '-C', root, 'status', '--porcelain', '--', ...files], { mayFail: true })
   if (status.exitCode !== 0) return []
   return files.filter((file) => status.stdout.split('\n').some((line) => line.endsWith(` ${file}`)))
-}
-
-/** Reads a text, or nothing where there is no such file. */
-export async function readIfThere(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
 }

@@ -1,7 +1,7 @@
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import * as z from 'zod'
 import { $ } from 'zx'
-import { writeAtomically } from '../../secrets/atomic.ts'
+import { readIfThere, writeAtomically } from '../../secrets/atomic.ts'
 
 /** Of several values sshd takes the first, so the name sorts before those of cloud images. */
 export const DROP_IN = '/etc/ssh/sshd_config.d/00-whatsapp-mcp.conf'
@@ -16,10 +16,7 @@ const pendingSchema = z.object({ at: z.iso.datetime(), before: z.string().nullab
 export type Pending = z.infer<typeof pendingSchema>
 
 export async function readPending(): Promise<Pending | undefined> {
-  const text = await readFile(STATE, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const text = await readIfThere(STATE)
   return text === undefined ? undefined : pendingSchema.parse(JSON.parse(text))
 }
 

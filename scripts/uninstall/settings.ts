@@ -1,7 +1,7 @@
 /** What was set in files of other programs. */
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { writeAtomically } from '../../secrets/atomic.ts'
+import { readIfThere, writeAtomically } from '../../secrets/atomic.ts'
 import { DAEMON_JSON, DOCKER_SETTINGS } from '../lib/docker-settings.ts'
 import { Fail } from '../lib/fail.ts'
 import { DROP_IN } from '../ssh/pending.ts'
@@ -48,11 +48,7 @@ export const docker: Trace = {
 
 /** Those with our values, which may have been there before, and all others. */
 async function dockerSettings() {
-  const text = await readFile(DAEMON_JSON, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '{}'
-    throw error
-  })
-  const entries = Object.entries(parse(text))
+  const entries = Object.entries(parse((await readIfThere(DAEMON_JSON)) ?? '{}'))
   const isOurs = ([name, value]: [string, unknown]) => isDeepStrictEqual(DOCKER_SETTINGS[name], value)
   return {
     ours: Object.fromEntries(entries.filter(isOurs)),
