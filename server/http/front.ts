@@ -55,12 +55,11 @@ export function createFront(routes: Routes, log: Logger): Server {
 
   function logAccess({ req, res, path, requestId: rid, ip }: Exchange, ms: number): void {
     const status = res.writableFinished ? res.statusCode : 499
-    httpRequests.inc({ route: routeOf(routes, path) || 'none', method: req.method ?? '', status })
+    const route = routeOf(routes, path) || 'none'
+    httpRequests.inc({ route, method: req.method ?? '', status })
     const level = QUIET.has(path) && status === 200 ? 'debug' : 'info'
-    log[level](
-      { rid, method: req.method, path: path.slice(0, 200), status, ms: Math.round(ms * 10) / 10, ip },
-      'request',
-    )
+    // The route and not the path: below `/media/` comes a ticket, which is good for whoever reads it here.
+    log[level]({ rid, method: req.method, route, status, ms: Math.round(ms * 10) / 10, ip }, 'request')
   }
 }
 

@@ -26,6 +26,7 @@ import {
 import { killChildren } from './lib/run.ts'
 import { openSigningKey } from './lib/signature.ts'
 import { makeVaultKeys, Vault, vaultSecrets } from './lib/vault.ts'
+import * as abuse from './scenarios/abuse.ts'
 import * as again from './scenarios/again.ts'
 import * as audit from './scenarios/audit.ts'
 import * as backup from './scenarios/backup.ts'
@@ -58,6 +59,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   reboot,
   'outside-in': outsideIn,
   ssh,
+  abuse,
   programs,
   backup,
   cert,

@@ -135,7 +135,7 @@ describe('nginx.conf', () => {
 
   it('logs no query string', () => {
     const format = /log_format[\s\S]*?;/.exec(lines.join('\n'))?.[0]
-    expect(format).toContain('$uri')
+    expect(format).toContain('$logged_uri')
     expect(format).not.toMatch(/\$(request|request_uri|args|query_string|http_referer)\b/)
   })
 

@@ -64,7 +64,7 @@ test('a handler that fails answers 500 without a word of why; the log has it', a
   expect(lines.join('')).toContain('the inner reason')
 })
 
-test('every request has one log line: id, path without query, no headers', async () => {
+test('every request has one log line: id, route, no query, no headers', async () => {
   const origin = await start({ '/': { GET: ({ res }) => sendText(res, 200, 'ok') } })
   lines.length = 0
   const headers = { 'x-request-id': 'my-request-id.1', authorization: 'Bearer hidden-token' }
@@ -75,11 +75,21 @@ test('every request has one log line: id, path without query, no headers', async
   expect(entry).toMatchObject({
     rid: 'my-request-id.1',
     method: 'GET',
-    path: '/',
+    route: '/',
     status: 200,
     ip: '127.0.0.1',
   })
   expect(lines[0]).not.toMatch(/hidden-token|in-the-query/)
+})
+
+test('what comes below a route is not logged: it may be a ticket, in whatever spelling', async () => {
+  const origin = await start({ '/media/': { GET: ({ res }) => sendText(res, 200, 'ok') } })
+  lines.length = 0
+  await fetch(`${origin}/media/the-ticket`)
+  await fetch(`${origin}/%6dedia/the-ticket`)
+  await expect.poll(() => lines.length).toBe(2)
+  expect(lines.map((line) => (JSON.parse(line) as Record<string, unknown>).route)).toEqual(['/media/', 'none'])
+  expect(lines.join('')).not.toContain('the-ticket')
 })
 
 test('what is not HTTP gets 400 and the server goes on', async () => {
