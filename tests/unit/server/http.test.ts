@@ -88,7 +88,10 @@ test('what comes below a route is not logged: it may be a ticket, in whatever sp
   await fetch(`${origin}/media/the-ticket`)
   await fetch(`${origin}/%6dedia/the-ticket`)
   await expect.poll(() => lines.length).toBe(2)
-  expect(lines.map((line) => (JSON.parse(line) as Record<string, unknown>).route)).toEqual(['/media/', 'none'])
+  expect(lines.map((line) => (JSON.parse(line) as Record<string, unknown>).route)).toEqual([
+    '/media/',
+    'none',
+  ])
   expect(lines.join('')).not.toContain('the-ticket')
 })
 

@@ -62,9 +62,9 @@ export function judgeLogs(drill: Drill, { nginx, app, unreadable, text }: Testim
   const forged = [...nginx, ...app].filter(({ rid }) => rid === FORGED)
   drill.expect('log: nobody writes a line for us', forged.length === 0, JSON.stringify(forged[0]))
   // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are looked for
-  const controls = text.match(/[\x00-\x09\x0b-\x1f\x7f]/g) ?? []
+  const controls = text.match(/[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffd]/g) ?? []
   drill.expect(
-    'log: no control character is in it',
+    'log: no control character is in it, and nothing but UTF-8',
     controls.length === 0,
     JSON.stringify(controls.slice(0, 5)),
   )

@@ -27,7 +27,7 @@ export function judge(
     if (outcome?.end === 'open' && row.enough === undefined) faults.push('the connection stays open')
     for (const id of row.never ?? []) if (seenBy(id).length > 0) faults.push('the app has seen it')
     for (const id of row.reaches ?? []) {
-      const seen = seenBy(id)
+      const seen = seenBy(id).filter(({ msg }) => msg === 'request')
       if (seen.length !== 1) faults.push(`the app has seen it ${seen.length} times`)
       if (seen.some(({ ip }) => ip !== found.address)) faults.push(`from ${seen[0]?.ip}`)
     }
