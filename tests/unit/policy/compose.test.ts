@@ -107,6 +107,6 @@ it('only nginx and the app can reach the world', () => {
 })
 
 it('logs are kept short by the engine, for every container', () => {
-  const settings = read('bootstrap/lib/docker.ts')
+  const settings = read('scripts/lib/docker-settings.ts')
   expect(settings).toMatch(/'log-opts': \{ 'max-size': '50m', 'max-file': '10' \}/)
 })

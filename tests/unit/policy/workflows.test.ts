@@ -92,7 +92,7 @@ test('a released image is signed by digest and says what it is made of; so are t
   const text = read('.github/workflows/image.yml')
   expect(text).toMatch(/--provenance=mode=max --sbom=true/)
   expect(text).toMatch(/cosign" sign --yes "\$image@\$digest"/)
-  expect(text).toMatch(/cosign" sign-blob --yes --bundle/)
+  expect(text).toMatch(/cosign" sign-blob --yes --new-bundle-format --bundle/)
   const { jobs } = workflow.parse(parse(text))
   expect(jobs.release).toMatchObject({ needs: 'publish', if: "startsWith(github.ref, 'refs/tags/v')" })
 })

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, randomInt, randomUUID } from 'node:crypto'
+import { createHmac, randomInt, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Drill } from '../drill.ts'
@@ -100,7 +100,11 @@ export async function probeSecrets(
   })
   await host.exec(['docker', 'pause', POSTGRES])
   try {
-    await expectAnswers(drill, stranger, withoutDatabase(drill.world.material.canaries.wa_app_secret ?? ''))
+    await expectAnswers(
+      drill,
+      stranger,
+      withoutDatabase(await host.read('/run/whatsapp-mcp/secrets/app/wa_app_secret')),
+    )
   } finally {
     await host.exec(['docker', 'unpause', POSTGRES])
   }
