@@ -5,6 +5,7 @@ import { METHODS } from '../lib/abuse/methods.ts'
 import { PATHS } from '../lib/abuse/paths.ts'
 import { judge } from '../lib/abuse/row.ts'
 import { probeSecrets } from '../lib/abuse/secrets.ts'
+import { probeSix } from '../lib/abuse/six.ts'
 import { SIZES } from '../lib/abuse/sizes.ts'
 import { SLOW } from '../lib/abuse/slow.ts'
 import { SMUGGLING } from '../lib/abuse/smuggling.ts'
@@ -37,6 +38,7 @@ export async function run(drill: Drill): Promise<void> {
     judgeHttp2(drill, { outcomes, testimony })
     judgeTls(drill, tls)
     judgeLogs(drill, testimony)
+    await probeSix(drill, host, stranger)
     await probeSecrets(drill, host, { stranger, flood })
   } finally {
     await Promise.all([stranger.leave(), flood.leave()])

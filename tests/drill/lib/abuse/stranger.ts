@@ -35,10 +35,11 @@ export type Outcome = z.infer<typeof outcome>
 /** A machine that means no good, with an address of its own, so that what it uses up is its own share. */
 export class Stranger {
   readonly address: string
-  readonly #container: string
+  /** Its name at the engine. */
+  readonly container: string
 
   private constructor(container: string, address: string) {
-    this.#container = container
+    this.container = container
     this.address = address
   }
 
@@ -58,7 +59,7 @@ export class Stranger {
   }
 
   async leave(): Promise<void> {
-    await docker(['rm', '-f', '-v', this.#container])
+    await docker(['rm', '-f', '-v', this.container])
   }
 
   /** @param o.parallel connections at the same time, default 16 @returns outcomes by the attempts' names */
@@ -75,7 +76,7 @@ export class Stranger {
     const input = JSON.stringify({ host: o.host ?? DOMAIN, parallel: o.parallel ?? 16, attempts: filled })
     const program = ['/project/node_modules/.bin/node', '/project/tests/drill/probes/raw.ts']
     // OpenSSL's own floor would keep this side from offering what is obsolete.
-    const answer = await docker(['exec', '-i', this.#container, ...program], { input, limit: 150 })
+    const answer = await docker(['exec', '-i', this.container, ...program], { input, limit: 150 })
     const outcomes = z.array(outcome).parse(JSON.parse(answer.stdout))
     return new Map(outcomes.map((found) => [found.name, found]))
   }
