@@ -14,7 +14,7 @@ export type Core = ReturnType<typeof createCore>
 
 /** Puts the subjects together. */
 export function createCore(config: AppConfig, log: Logger, ground = createGround(config, log)) {
-  const { sql, listener, audit, numbers, rush } = ground
+  const { sql, listener, audit, numbers, rush, stopping } = ground
   const grants = createGrants({ sql, numbers, listener })
   const graph = createGraph({
     baseUrl: config.graphUrl,
@@ -27,7 +27,10 @@ export function createCore(config: AppConfig, log: Logger, ground = createGround
     ...{ sql, graph, numbers, grants, audit, log },
     ...{ root, signingSecret, previousSigningSecret, publicUrl },
   })
-  const sending = createOutboundService({ sql, graph, numbers, listener, audit })
+  const sending = createOutboundService({
+    ...{ sql, graph, numbers, listener, audit },
+    stopping: stopping.signal,
+  })
   const jobs = [...createInboundJobs({ sql, numbers, audit, rush, log }), ...sending.jobs, ...files.jobs]
   const tools = allTools({ sql, numbers, listener, graph, outbound: sending.outbound, media: files.media })
   const dispatcher = createDispatcher({ sql, tools, grants, audit, defaultPhoneNumberId, log })

@@ -18,7 +18,7 @@ export function createGround(config: AppConfig, log: Logger) {
   const audit = createAudit({ sql, log })
   const numbers = new Numbers({ sql, listener, vault: new Vault(config.secretsDir, config.secretOverrides) })
   return {
-    ...{ database, sql, listener, audit, numbers, rush: new Rush() },
+    ...{ database, sql, listener, audit, numbers, rush: new Rush(), stopping: new AbortController() },
     close: async () => {
       await audit.close()
       await Promise.all([listener.close(), sql.end({ timeout: 1 })])

@@ -20,11 +20,13 @@ export interface RunningServer {
 }
 
 const STOP_DEADLINE_MS = 5_000
+/** When who still waits for Meta's answer is told what is known: early enough to hear it. */
+const LAST_WORD_MS = 4_000
 
 /** Starts listening at once, with or without the database: without it, `/health` and whatever needs it answer 503. */
 export async function serve(config: AppConfig, log: Logger): Promise<RunningServer> {
   const ground = createGround(config, log)
-  const { database, numbers, audit, rush } = ground
+  const { database, numbers, audit, rush, stopping } = ground
   // Connections of its own, so that nothing else we do keeps Meta waiting for one.
   const intake = connect(database)
   const health = createHealth(database)
@@ -70,6 +72,7 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
   return {
     port,
     stop: async () => {
+      const lastWord = setTimeout(() => stopping.abort(), LAST_WORD_MS)
       const closed = new Promise((resolve) => server.close(resolve))
       // A kept-alive connection only counts as idle once its request is done, so one look would not be enough.
       await drain()
@@ -78,6 +81,7 @@ export async function serve(config: AppConfig, log: Logger): Promise<RunningServ
       await closed
       clearInterval(idle)
       clearTimeout(deadline)
+      clearTimeout(lastWord)
       await stop(STOP_DEADLINE_MS)
       await Promise.all([health.close(), intake.end({ timeout: 1 })])
       await ground.close()

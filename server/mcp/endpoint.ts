@@ -35,7 +35,7 @@ export interface McpOptions {
 
 export interface McpEndpoint {
   readonly handler: Handler
-  /** Ends every open stream, so that the server can stop. */
+  /** Ends every open stream and opens no more, so that the server can stop. What is asked meanwhile is answered as ever. */
   drain(): Promise<void>
 }
 

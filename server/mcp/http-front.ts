@@ -62,11 +62,9 @@ export function createHttpFront(o: HttpFrontOptions): McpEndpoint {
     streams.checkKeys().catch((err: unknown) => log.warn({ err }, 'stream_keys_not_checked'))
   const stopListening = listener.on('auth_changed', { onNotice: checkKeys })
   const answers = new StaticAnswers(surface)
-  let draining = false
 
   const handler: Handler = async (exchange) => {
     const identity = await o.gate(exchange)
-    if (draining) throw new HttpError(503, 'stopping', { 'retry-after': '5' })
     const { method } = exchange.req
     if (method === 'POST')
       await answerPost({ engine, answers, surface, streams, updates, legacy }, exchange, identity)
@@ -77,7 +75,6 @@ export function createHttpFront(o: HttpFrontOptions): McpEndpoint {
   return {
     handler,
     drain: async () => {
-      draining = true
       stopListening()
       updates.close()
       streams.close()

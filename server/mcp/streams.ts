@@ -29,6 +29,7 @@ export class Streams {
   readonly #perKey = new Map<string | null, number>()
   readonly #o: StreamsOptions
   readonly #heart: NodeJS.Timeout
+  #isClosed = false
 
   constructor(options: StreamsOptions) {
     this.#o = options
@@ -36,8 +37,9 @@ export class Streams {
     this.#heart.unref()
   }
 
-  /** @throws HttpError 429 when the key has enough of them. */
+  /** @throws HttpError 429 when the key has enough of them; 503 when the server is stopping. */
   checkRoom(keyId: string | null): void {
+    if (this.#isClosed) throw new HttpError(503, 'stopping', { 'retry-after': '5' })
     if ((this.#perKey.get(keyId) ?? 0) < this.#o.mostPerKey) return
     throw new HttpError(429, 'too_many_streams', { 'retry-after': '60' })
   }
@@ -67,6 +69,7 @@ export class Streams {
   }
 
   close(): void {
+    this.#isClosed = true
     clearInterval(this.#heart)
     for (const { stream, farewell } of this.#open) {
       farewell?.()

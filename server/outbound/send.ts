@@ -12,10 +12,11 @@ import { checkPolicy } from './policy.ts'
 
 /** Checks a message, writes it down, and waits a little for what Meta says. @throws ToolError */
 export async function send(
-  { sql, listener }: { sql: Database; listener: Listener },
+  { sql, listener, stopping }: { sql: Database; listener: Listener; stopping: AbortSignal },
   request: SendRequest,
 ): Promise<SendResult> {
-  const { identity, grant, draft, dryRun, waitS, signal } = request
+  const { identity, grant, draft, dryRun, waitS } = request
+  const signal = AbortSignal.any([request.signal, stopping])
   const print = fingerprint(request)
   const earlier = await readOutcome(sql, { clientId: identity.clientId, key: print.key })
   if (earlier) requireSame(earlier.hash, print)

@@ -23,6 +23,8 @@ export function createOutboundService(o: {
   numbers: Numbers
   listener: Listener
   audit: Audit
+  /** Aborted shortly before the server is gone: whoever waits for Meta is told what is known by then. */
+  stopping: AbortSignal
 }): OutboundService {
   return {
     outbound: {

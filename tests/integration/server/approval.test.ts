@@ -117,7 +117,10 @@ async function sendWith(setup: Setup, confirm: SendRequest['confirm'], approveIn
     signal: new AbortController().signal,
     confirm,
   }
-  return await send({ sql: app, listener }, request as unknown as SendRequest).finally(() => listener.close())
+  return await send(
+    { sql: app, listener, stopping: new AbortController().signal },
+    request as unknown as SendRequest,
+  ).finally(() => listener.close())
 }
 
 test('a dry run says that it would wait', async () => {

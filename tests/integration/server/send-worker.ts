@@ -27,7 +27,10 @@ const graph = createGraph({
   version: 'v26.0',
   tokenOf: (number) => numbers.tokenOf(number),
 })
-const { jobs } = createOutboundService({ sql, graph, numbers, listener, audit: createAudit({ sql, log }) })
+const { jobs } = createOutboundService({
+  ...{ sql, graph, numbers, listener, audit: createAudit({ sql, log }) },
+  stopping: new AbortController().signal,
+})
 
 startEmbeddedRunner({ sql, listener, jobs, crons: [], log, pollMs: 50, leaseSeconds: 1 })
 // Nothing above keeps a process alive by itself.
