@@ -8,6 +8,7 @@ import { makeSet } from './backup/set.ts'
 import { command, runCommand } from './lib/cli.ts'
 import { requiredHostSecret } from './lib/host-secrets.ts'
 import { placeIn } from './lib/place.ts'
+import { megabytes } from './lib/words.ts'
 
 await runCommand(
   'scripts/backup-db.ts',
@@ -39,7 +40,7 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 refused before anything was changed
           const { name, files, database, seconds } = manifest
           const rows = database.tables.reduce((sum, table) => sum + table.rows, 0)
           const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-          progress(`${name}: ${rows} rows, ${(bytes / 1e6).toFixed(1)} MB`)
+          progress(`${name}: ${rows} rows, ${megabytes(bytes)}`)
           return { set: name, rows, bytes, seconds, removed }
         },
       }),

@@ -2,9 +2,9 @@
 import { runJob } from './backup/job.ts'
 import { MEDIA, MEDIA_SNAPSHOTS } from './backup/layout.ts'
 import { snapshotMedia } from './backup/media.ts'
-import { megabytes } from './backup/room.ts'
 import { command, runCommand } from './lib/cli.ts'
 import { Fail } from './lib/fail.ts'
+import { megabytes } from './lib/words.ts'
 
 await runCommand(
   'scripts/backup-media.ts',

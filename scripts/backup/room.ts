@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { Refused } from '../lib/fail.ts'
+import { megabytes } from '../lib/words.ts'
 
 /** A full disk would take the database down with it. */
 const LEAST = 256 * 1024 * 1024
@@ -16,8 +17,4 @@ export async function checkRoom(directory: string, bytes: number): Promise<void>
     `${directory} has room for ${megabytes(bavail * bsize)}, and a backup wants ${megabytes(needed)} free`,
     { next: `make room on its file system: df -h ${directory}; du -xh --max-depth=2 /var | sort -h | tail` },
   )
-}
-
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { writeAtomically } from '../../secrets/atomic.ts'
 import type { Secret } from '../../secrets/secret.ts'
 import { Fail } from '../lib/fail.ts'
+import { megabytes } from '../lib/words.ts'
 import { makeDump } from './dump.ts'
 import type { Facts } from './facts.ts'
 import { sealHostFiles } from './host-files.ts'
@@ -11,7 +12,7 @@ import { DUMP, HOST_FILES, listSets, MANIFEST, publish, setName, withWorkingDire
 import { formatManifest, type Manifest, signManifest } from './manifest.ts'
 import type { PostgresTools } from './postgres.ts'
 import { prune } from './prune.ts'
-import { checkRoom, megabytes } from './room.ts'
+import { checkRoom } from './room.ts'
 
 export interface SetRequest {
   /** connected as a role that sees every row */

@@ -5,8 +5,8 @@ import { type BackupSet, DUMP, SETS } from '../backup/layout.ts'
 import type { Manifest } from '../backup/manifest.ts'
 import { command, printJson, tell } from '../lib/cli.ts'
 import { requiredHostSecret } from '../lib/host-secrets.ts'
+import { duration, megabytes } from '../lib/words.ts'
 import { ageOf, rowsOf, survey } from '../restore/survey.ts'
-import { duration, megabytes } from '../restore/words.ts'
 import { askOffsite } from './offsite.ts'
 
 interface Row {

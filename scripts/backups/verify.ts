@@ -6,9 +6,9 @@ import { composePostgres } from '../backup/postgres.ts'
 import { command, printJson, tell, UsageError } from '../lib/cli.ts'
 import { Fail } from '../lib/fail.ts'
 import { requiredHostSecret } from '../lib/host-secrets.ts'
+import { duration, megabytes } from '../lib/words.ts'
 import { checkFiles, readToEnd } from '../restore/check.ts'
 import { proveRestore } from '../restore/prove.ts'
-import { duration, megabytes } from '../restore/words.ts'
 import { askOffsite } from './offsite.ts'
 
 export default command({

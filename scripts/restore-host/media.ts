@@ -3,12 +3,12 @@ import { dirname, join, relative } from 'node:path'
 import { CONSUMERS } from '../../secrets/schema.ts'
 import { MEDIA } from '../backup/layout.ts'
 import { hashFile } from '../backup/write-hashed.ts'
+import { megabytes } from '../lib/words.ts'
 import { bring } from '../offsite/bring.ts'
 import { byName, type Held, mediaName, mediaPlace, whole } from '../offsite/names.ts'
 import type { Remote, RemoteFile } from '../offsite/remote.ts'
 import { type OpenIdentity, plainBytes, sealedBytes } from '../offsite/seal.ts'
 import type { Progress } from './phases.ts'
-import { megabytes } from './plan.ts'
 import { runProgram } from './program.ts'
 
 /** On the same file system as the files; a name that begins with a dot is no media file. */

@@ -2,6 +2,7 @@ import { lookup, resolve4 } from 'node:dns/promises'
 import { statfs } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { Refused } from '../lib/fail.ts'
+import { duration, megabytes } from '../lib/words.ts'
 import type { BrokenSet } from '../offsite/sets.ts'
 import type { HostFiles } from './host-files.ts'
 import { ageOf, type OffsiteSet } from './sets.ts'
@@ -170,14 +171,4 @@ function certificateOf({ certificate_ends: ends }: Plan): string {
   return Date.parse(ends) > Date.now()
     ? `from the backup, good until ${day}`
     : `the one in the backup expired ${day}: ${order}`
-}
-
-export function duration(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`
-}
-
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toLocaleString('en', { maximumFractionDigits: bytes < 1e7 ? 1 : 0 })} MB`
 }

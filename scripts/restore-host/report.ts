@@ -2,11 +2,12 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../../secrets/atomic.ts'
 import { JOBS } from '../backup/layout.ts'
+import { duration, megabytes } from '../lib/words.ts'
 import type { BrokenSet } from '../offsite/sets.ts'
 import type { RestoredRows } from './database.ts'
 import type { MediaResult } from './media.ts'
 import { type PhaseResult, phaseTable } from './phases.ts'
-import { type Dns, duration, megabytes } from './plan.ts'
+import type { Dns } from './plan.ts'
 
 /** The result of a recovery, as `--json` prints it and `jobs/restore-host.json` keeps it. */
 export interface Report {

@@ -4,10 +4,10 @@ import { differences, type Manifest } from '../backup/manifest.ts'
 import { type PostgresTools, restore } from '../backup/postgres.ts'
 import { openSession } from '../backup/session.ts'
 import { Refused } from '../lib/fail.ts'
+import { megabytes } from '../lib/words.ts'
 import { checkDump, readToEnd } from './check.ts'
 import { psql, runTool } from './psql.ts'
 import { BESIDE, LIVE } from './swap.ts'
-import { megabytes } from './words.ts'
 
 export interface RestoreOptions {
   /** Of the superuser, who alone may create databases. */

@@ -4,10 +4,10 @@ import { type BackupSet, DUMP } from '../backup/layout.ts'
 import type { PostgresTools } from '../backup/postgres.ts'
 import { Fail, messageOf } from '../lib/fail.ts'
 import { ROOT } from '../lib/stack.ts'
+import { duration, megabytes } from '../lib/words.ts'
 import { type Room, roomFor } from './database.ts'
 import { ageOf, estimateSeconds, rowsOf, survey } from './survey.ts'
 import { type FoundDatabase, listDatabases } from './swap.ts'
-import { duration, megabytes } from './words.ts'
 
 /** What a restore would do. */
 export interface Plan {

@@ -65,7 +65,6 @@ describe.skipIf(MISSING)(
     afterAll(async () => {
       const crashed = await standIn.crashed()
       await standIn.remove()
-      await rm(root, { recursive: true })
       await rm(home, { recursive: true })
       expect(crashed).toBe(false)
     })

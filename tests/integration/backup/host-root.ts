@@ -8,7 +8,7 @@ afterAll(async () => {
   for (const root of roots.splice(0)) await rm(root, { recursive: true })
 })
 
-/** A directory that looks like a host's root, as far as it is backed up. */
+/** A directory that looks like a host's root, as far as it is backed up. It is gone after the file. */
 export async function hostRoot(): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'backup-root-'))
   roots.push(root)

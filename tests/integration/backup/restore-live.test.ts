@@ -162,7 +162,7 @@ describe.skipIf(MISSING)(`the live database put back to a set${MISSING && ` (${M
       ...body,
       files: body.files.map((file) => (file.name === DUMP ? { ...file, bytes: 10 ** 14 } : file)),
     }))
-    await expect(go()).rejects.toThrow(/It needs about \d+\.\d MB, and/)
+    await expect(go()).rejects.toThrow(/It needs about [\d,.]+ MB, and/)
     await expect(go()).rejects.toBeInstanceOf(Refused)
     await untouched()
   })

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { generateIdentity, identityToRecipient } from 'age-encryption'
 import { type BackupSet, openSet } from '../../../scripts/backup/layout.ts'
 import { makeSet } from '../../../scripts/backup/set.ts'
@@ -32,6 +31,5 @@ export async function makeSample(standIn: StandIn, directory: string, now: Date)
   const recipient = await identityToRecipient(await generateIdentity())
   const request = requestFor({ tools: standIn.tools(), directory, recipient, root, now, allowShrink: true })
   const { manifest } = await makeSet(request)
-  await rm(root, { recursive: true })
   return openSet(directory, manifest.name, KEY)
 }

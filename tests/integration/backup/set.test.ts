@@ -42,7 +42,6 @@ describe.skipIf(MISSING)(`a backup set${MISSING && ` (${MISSING})`}`, { timeout:
   afterAll(async () => {
     const crashed = await standIn.crashed()
     await standIn.remove()
-    await rm(root, { recursive: true })
     await rm(home, { recursive: true })
     expect(crashed).toBe(false)
   })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { phaseTable } from '../../../scripts/restore-host/phases.ts'
-import { duration, estimate, megabytes } from '../../../scripts/restore-host/plan.ts'
+import { estimate } from '../../../scripts/restore-host/plan.ts'
 import { nextSteps } from '../../../scripts/restore-host/report.ts'
 
 describe('the estimate', () => {
@@ -13,21 +13,7 @@ describe('the estimate', () => {
   })
 })
 
-describe('words', () => {
-  it.each([
-    [119, '119 s'],
-    [150, '3 min'],
-    [7300, '2 h'],
-    [200_000, '2 days'],
-  ])('%i seconds are %s', (seconds, text) => {
-    expect(duration(seconds)).toBe(text)
-  })
-
-  it('shows bytes as people count them', () => {
-    expect(megabytes(1_234_567)).toBe('1.2 MB')
-    expect(megabytes(2_048e6)).toBe('2,048 MB')
-  })
-
+describe('the report', () => {
   it('lists phases in the order they began', () => {
     const lines = phaseTable(
       [

@@ -1,6 +1,6 @@
-/** `12.3 MB`, as people read sizes. */
+/** `1.2 MB`, `2,048 MB`: as people read sizes. */
 export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`
+  return `${(bytes / 1e6).toLocaleString('en', { maximumFractionDigits: bytes < 1e7 ? 1 : 0 })} MB`
 }
 
 /** `45 s`, `12 min`, `7 h`, `3 d`. */
