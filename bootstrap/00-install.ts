@@ -4,9 +4,12 @@ import { NGINX_GID, TLS_DIRECTORY } from '../scripts/lib/stack.ts'
 import { CONSUMERS } from '../secrets/schema.ts'
 import { formatAnswers } from './lib/answers.ts'
 import { packages } from './lib/apt.ts'
+import { clockPackages } from './lib/clock.ts'
 import { dockerEngine, dockerPackages, dockerSettings } from './lib/docker.ts'
 import { directories, files } from './lib/files.ts'
 import { firewall } from './lib/firewall.ts'
+import { journal } from './lib/journal.ts'
+import { kernel } from './lib/kernel.ts'
 import { serverBundle } from './lib/local.ts'
 import { main } from './lib/main.ts'
 import { say, yellow } from './lib/report.ts'
@@ -43,12 +46,14 @@ const step: Step = {
       { path: `${context.paths.etc}/answers.yaml`, text: formatAnswers(context.answers), mode: 0o600 },
     ]),
     dockerSettings(context),
-    packages('packages', context, PACKAGES, dockerPackages(context)),
+    packages('packages', context, PACKAGES, dockerPackages(context), clockPackages(context)),
     dockerEngine(context),
     firewall(context),
     unitFile('whatsapp-mcp-ssh-rollback.service', context),
     unitFile('whatsapp-mcp-ssh-rollback.timer', context),
     sshd(context),
+    kernel(context),
+    journal(context),
     upgrades(context),
     unitEnabled('apt-daily.timer', context),
     unitEnabled('apt-daily-upgrade.timer', context),

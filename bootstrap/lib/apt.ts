@@ -13,25 +13,35 @@ const OPTIONS = [
 const ENV = { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'l' }
 const NEXT = 'check that the package mirror is reachable: apt-get update'
 
+/** Packages whose names depend on the release, or on what is there. */
+export interface Choice {
+  /** What is missing, in words, or `undefined`. */
+  inspect(): Promise<string | undefined>
+  names(): Promise<readonly string[]>
+}
+
 /**
  * Packages, installed without recommendations and in one go: each call of apt costs seconds of its own.
- * @param choose further packages whose names differ between releases, asked for when they are to be installed
+ * @param choices further packages, whose names are asked for when they are to be installed
  */
 export function packages(
   title: string,
   context: Context,
   names: readonly string[],
-  choose: { inspect(): Promise<string | undefined>; names(): Promise<readonly string[]> },
+  ...choices: readonly Choice[]
 ): Resource {
   return {
     title,
     async inspect() {
       const missing = await missingPackages(context, names)
-      return missing.length > 0 ? `not installed: ${missing.join(', ')}` : choose.inspect()
+      if (missing.length > 0) return `not installed: ${missing.join(', ')}`
+      const found = await Promise.all(choices.map((choice) => choice.inspect()))
+      return found.find((difference) => difference !== undefined)
     },
     async apply() {
       await refreshLists(context.shell)
-      await install(context, [...(await missingPackages(context, names)), ...(await choose.names())])
+      const chosen = await Promise.all(choices.map((choice) => choice.names()))
+      await install(context, [...(await missingPackages(context, names)), ...chosen.flat()])
     },
   }
 }

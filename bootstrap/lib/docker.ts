@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { DAEMON_JSON, DOCKER_SETTINGS } from '../../scripts/lib/docker-settings.ts'
 import { Fail } from '../../scripts/lib/fail.ts'
 import { writeAtomically } from '../../secrets/atomic.ts'
-import { candidate, install, refreshLists } from './apt.ts'
+import { type Choice, candidate, install, refreshLists } from './apt.ts'
 import type { Context } from './context.ts'
 import { readIfThere } from './files.ts'
 import type { Resource } from './resource.ts'
@@ -43,7 +43,7 @@ export function dockerSettings({ shell }: Context): Resource {
 }
 
 /** What to install so that this release has the engine and Compose v2; nothing where both are there, from any source. */
-export function dockerPackages(context: Context) {
+export function dockerPackages(context: Context): Choice {
   const installed = async () => {
     const { shell } = context
     const compose = await shell({ allowFailure: true })`docker compose version --short`

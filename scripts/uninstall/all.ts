@@ -6,7 +6,7 @@ import { extensions, units } from './units.ts'
 
 const LETS_ENCRYPT = '/etc/letsencrypt'
 
-/** What a bootstrap makes again, in the order in which it goes. */
+/** What a bootstrap makes again, in the order in which it goes. The kernel and the journal forget at the next boot. */
 export const MADE: readonly Trace[] = [
   units,
   paths('decrypted secrets', () => present('/run/whatsapp-mcp*')),
@@ -21,10 +21,15 @@ export const MADE: readonly Trace[] = [
       present(
         ...['/usr/local/bin/wa', `${LETS_ENCRYPT}/renewal-hooks/deploy/whatsapp-mcp`],
         ...['/etc/apt/apt.conf.d/52whatsapp-mcp', '/etc/needrestart/conf.d/whatsapp-mcp.conf'],
+        ...[
+          '/etc/sysctl.d/99-whatsapp-mcp.conf',
+          '/etc/modprobe.d/whatsapp-mcp.conf',
+          '/etc/systemd/journald.conf.d/whatsapp-mcp.conf',
+        ],
         ...['/etc/whatsapp-mcp/stack.env', '/etc/whatsapp-mcp/nginx'],
         ...['/var/lib/whatsapp-mcp/tls', '/var/lib/whatsapp-mcp/acme'],
       ),
-    { emptied: ['/etc/needrestart/conf.d', '/etc/needrestart'] },
+    { emptied: ['/etc/needrestart/conf.d', '/etc/needrestart', '/etc/systemd/journald.conf.d'] },
   ),
 ]
 

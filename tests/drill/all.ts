@@ -48,6 +48,7 @@ import * as rotateEverything from './scenarios/rotate-everything.ts'
 import * as runbooks from './scenarios/runbooks.ts'
 import * as ssh from './scenarios/ssh.ts'
 import * as uninstall from './scenarios/uninstall.ts'
+import * as updates from './scenarios/updates.ts'
 import * as upgrade from './scenarios/upgrade.ts'
 import * as wrongKey from './scenarios/wrong-key.ts'
 
@@ -58,6 +59,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   conversation,
   reboot,
   'outside-in': outsideIn,
+  updates,
   ssh,
   abuse,
   programs,

@@ -146,6 +146,12 @@ export const BREAKAGES: readonly Breakage[] = [
     spoil: 'chmod 0640 /etc/whatsapp-mcp/answers.yaml',
     mend: 'chmod 0600 /etc/whatsapp-mcp/answers.yaml',
   },
+  {
+    id: 'operations.drift',
+    spoil: 'echo 1 > /proc/sys/net/ipv4/conf/all/accept_redirects',
+    mend: 'echo 0 > /proc/sys/net/ipv4/conf/all/accept_redirects',
+  },
+  edited('operations.drift', '/etc/systemd/journald.conf.d/whatsapp-mcp.conf', 's/1G/99G/'),
   sql(
     'server.numbers',
     `update phone_numbers set paused_at = now(), paused_reason = 'drill'`,

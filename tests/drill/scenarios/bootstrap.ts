@@ -9,7 +9,7 @@ export const title = 'an empty host becomes a healthy stack'
 
 /** What a bare Debian 13 host needs from the distribution; compared below with what the bootstrap really installs. */
 const PACKAGES =
-  'nodejs npm ca-certificates docker.io docker-cli docker-compose certbot ufw age rclone openssh-client unattended-upgrades'
+  'nodejs npm ca-certificates docker.io docker-cli docker-compose certbot ufw age rclone openssh-client unattended-upgrades systemd-timesyncd'
 
 export async function run(drill: Drill): Promise<void> {
   const floor = await measureFloor(drill)

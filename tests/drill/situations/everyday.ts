@@ -8,6 +8,8 @@ const SCOPES = 'tools:get_messages,tools:send_message'
 export const everyday: Situation = async (stage) => {
   await stage.read('post-deploy-smoke.md')
   await stage.read('host-bootstrap.md')
+  await stage.read('hardening.md')
+  await stage.read('scanners.md')
   await stage.read('incident-runbook.md')
   await stage.read('audit-archive.md')
   await stage.read('secrets.md', {
