@@ -31,7 +31,7 @@ export const stack: Trace = {
     if (ids.length > 0) await run('docker', 'rm', '--force', ...ids)
     for (const network of await networks()) await run('docker', 'network', 'rm', network)
     // One that another container uses stays.
-    for (const image of new Set(images)) await ask('docker', 'rmi', '--force', image)
+    for (const image of new Set(images)) await ask('docker', 'rmi', image)
   },
 }
 
