@@ -3,6 +3,7 @@ import { readRecoveryRecipient } from '../secrets/recipients.ts'
 import { hostFacts } from './backup/facts.ts'
 import { runJob } from './backup/job.ts'
 import { SETS } from './backup/layout.ts'
+import { rowsOf } from './backup/manifest.ts'
 import { composePostgres } from './backup/postgres.ts'
 import { makeSet } from './backup/set.ts'
 import { command, runCommand } from './lib/cli.ts'
@@ -37,8 +38,8 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 refused before anything was changed
             facts: hostFacts,
             progress,
           })
-          const { name, files, database, seconds } = manifest
-          const rows = database.tables.reduce((sum, table) => sum + table.rows, 0)
+          const { name, files, seconds } = manifest
+          const rows = rowsOf(manifest)
           const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
           progress(`${name}: ${rows} rows, ${megabytes(bytes)}`)
           return { set: name, rows, bytes, seconds, removed }

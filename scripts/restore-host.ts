@@ -1,6 +1,6 @@
 /** Brings a lost host back: bare host + this repository + the recovery key from paper. */
 import tls from 'node:tls'
-import { isSetName } from './backup/layout.ts'
+import { ageOf, isSetName } from './backup/layout.ts'
 import { command, printJson, runCommand, tell, UsageError } from './lib/cli.ts'
 import { Fail, messageOf, Refused } from './lib/fail.ts'
 import { takeLock } from './lib/lock.ts'
@@ -15,7 +15,6 @@ import { checkRoom, formatPlan, makePlan } from './restore-host/plan.ts'
 import { recover } from './restore-host/recover.ts'
 import { type Opened, openWithRecoveryKey } from './restore-host/recovery-key.ts'
 import { formatReport, keepReport, nextSteps, type Report } from './restore-host/report.ts'
-import { ageOf } from './restore-host/sets.ts'
 import { readState, removeWork, type State, writeState } from './restore-host/state.ts'
 import { whatIsHere } from './restore-host/target.ts'
 

@@ -25,6 +25,7 @@ export interface Work {
   stop(deadlineMs: number): Promise<void>
 }
 
+/** Resolves when calls can be answered. */
 export async function startWork(config: AppConfig, log: Logger, ground: Ground): Promise<Work> {
   const core = createCore(config, log, ground)
   const { sql, listener, audit, numbers, grants, files, dispatcher, jobs } = core

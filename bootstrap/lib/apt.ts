@@ -46,6 +46,7 @@ export function packages(
   }
 }
 
+/** Those of `names` that are not installed whole. */
 export async function missingPackages({ shell }: Context, names: readonly string[]): Promise<string[]> {
   const list = await shell({
     allowFailure: true,
@@ -75,6 +76,10 @@ export async function candidate({ shell }: Context, name: string): Promise<strin
   return version === undefined || version === '(none)' ? undefined : version
 }
 
+/**
+ * Asks the mirrors what there is, unless that was done within the hour.
+ * @throws Fail when no mirror answers
+ */
 export async function refreshLists(shell: Context['shell'], o = { force: false }): Promise<void> {
   const age = await stat(LISTS).then(
     ({ mtimeMs }) => (Date.now() - mtimeMs) / 1000,

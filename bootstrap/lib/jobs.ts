@@ -17,6 +17,7 @@ const UNITS = [
 /** Six hours are what is lost at most; UTC, so that no clock change doubles or drops a backup. */
 const EVERY_SIX_HOURS = '*-*-* 0/6:00:00 UTC'
 
+/** The units of all jobs, filled in for this host. */
 export function jobUnits({ root, answers, shell }: Context): Resource {
   const values = {
     root,

@@ -226,6 +226,7 @@ async function waitForHealth(url: string, child: ChildProcess, logFile: string):
   })
 }
 
+/** Asks a child to end, and waits until it has. */
 export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise((resolve) => child.once('exit', resolve))
@@ -233,6 +234,7 @@ export async function end(child: ChildProcess): Promise<void> {
   await gone
 }
 
+/** @throws Error outside of `--local` */
 export function sandboxOf(context: Context): LocalSandbox {
   if (context.local === undefined) throw new Error('this resource belongs to the sandbox')
   return context.local

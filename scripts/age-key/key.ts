@@ -9,6 +9,10 @@ export async function typedKey(message: string): Promise<string> {
   return readStdin()
 }
 
+/**
+ * A key that can be used, from a file or as {@link typedKey} gets it.
+ * @throws Error naming what is wrong with it, never any part of it
+ */
 export async function readKey(file: string | undefined): Promise<Secret> {
   return file ? readIdentityFile(file) : identityIn(await typedKey('Age key'), 'The key')
 }

@@ -47,6 +47,11 @@ export function dateOf(name: string): Date {
   return new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
 }
 
+/** How old a set was at that moment, in seconds. */
+export function ageOf(name: string, at = new Date()): number {
+  return Math.round((at.getTime() - dateOf(name).getTime()) / 1000)
+}
+
 /** Names of the finished sets or snapshots in a directory, newest first; `[]` when there is no directory. */
 export async function listSets(directory: string): Promise<string[]> {
   const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {

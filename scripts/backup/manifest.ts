@@ -48,6 +48,11 @@ export type ManifestBody = z.infer<typeof bodySchema>
  */
 export type Manifest = z.infer<typeof manifestSchema>
 
+/** Of all tables together. */
+export function rowsOf({ database }: Pick<Manifest, 'database'>): number {
+  return database.tables.reduce((sum, { rows }) => sum + rows, 0)
+}
+
 /** @param key the secret `backup_signing_key` */
 export function signManifest(body: ManifestBody, key: Secret): Manifest {
   return { ...body, mac: macOf(body, key) }

@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type JobRecord, readRecord } from '../backup/job.ts'
-import { type BackupSet, DUMP, SETS } from '../backup/layout.ts'
-import type { Manifest } from '../backup/manifest.ts'
+import { ageOf, type BackupSet, DUMP, SETS } from '../backup/layout.ts'
+import { type Manifest, rowsOf } from '../backup/manifest.ts'
 import { command, printJson, tell } from '../lib/cli.ts'
 import { requiredHostSecret } from '../lib/host-secrets.ts'
 import { duration, megabytes } from '../lib/words.ts'
-import { ageOf, rowsOf, survey } from '../restore/survey.ts'
+import { survey } from '../restore/survey.ts'
 import { askOffsite } from './offsite.ts'
 
 interface Row {

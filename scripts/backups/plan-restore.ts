@@ -1,11 +1,11 @@
-import { DUMP, SETS } from '../backup/layout.ts'
+import { ageOf, DUMP, SETS } from '../backup/layout.ts'
+import { rowsOf } from '../backup/manifest.ts'
 import { composePostgres } from '../backup/postgres.ts'
 import { command, printJson, tell } from '../lib/cli.ts'
 import { Fail } from '../lib/fail.ts'
 import { requiredHostSecret } from '../lib/host-secrets.ts'
 import { duration, megabytes } from '../lib/words.ts'
 import { describePlan, planRestore } from '../restore/plan.ts'
-import { ageOf, rowsOf } from '../restore/survey.ts'
 import { askOffsite } from './offsite.ts'
 
 export default command({

@@ -31,10 +31,12 @@ export function yes(evidence: string): Finding {
   return { verdict: 'yes', evidence }
 }
 
+/** @param next the one next command */
 export function no(evidence: string, next: string): Finding {
   return { verdict: 'no', evidence, next }
 }
 
+/** What cannot be found out. @param next the one next command */
 export function notSure(evidence: string, next: string): Finding {
   return { verdict: 'not sure', evidence, next }
 }

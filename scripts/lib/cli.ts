@@ -128,6 +128,7 @@ export function tell(line: string): void {
   process.stderr.write(`${line}\n`)
 }
 
+/** Data for machines, on standard output. */
 export function printJson(data: unknown): void {
   process.stdout.write(`${JSON.stringify(data, undefined, 2)}\n`)
 }

@@ -70,6 +70,10 @@ export async function readIdentityFile(path: string): Promise<Secret> {
   return identityIn(text, path)
 }
 
+/**
+ * @param name of the text, for the error
+ * @throws Error saying what is wrong, never any part of the text
+ */
 export function identityIn(text: string, name: string): Secret {
   const parsed = parseIdentity(text)
   if (!parsed.ok) throw new Error(`${name} cannot be used: ${parsed.problem}`)

@@ -21,6 +21,10 @@ export async function askHidden(
   return new Secret(String(answer))
 }
 
+/**
+ * @param otherwise how to answer without a terminal, for the error
+ * @throws Error without a terminal, or when the person leaves the prompt
+ */
 export async function askYesNo(
   message: string,
   otherwise: string,
@@ -29,6 +33,11 @@ export async function askYesNo(
   return (await ask({ type: 'confirm', message, initial }, otherwise)) === true
 }
 
+/**
+ * Asks for a value that may be seen.
+ * @param otherwise how to give it without a terminal, for the error
+ * @throws Error without a terminal, or when the person leaves the prompt
+ */
 export async function askText(message: string, otherwise: string): Promise<string> {
   return String(await ask({ type: 'text', message }, otherwise))
 }

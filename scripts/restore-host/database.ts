@@ -1,6 +1,7 @@
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DUMP, setName } from '../backup/layout.ts'
+import { rowsOf } from '../backup/manifest.ts'
 import { composePostgres } from '../backup/postgres.ts'
 import { hashFile } from '../backup/write-hashed.ts'
 import { messageOf } from '../lib/fail.ts'
@@ -110,7 +111,7 @@ export async function restoreSet(set: OffsiteSet, dump: string, progress: Progre
   })
   await recordRestore(set.name)
   return {
-    rows: set.manifest.database.tables.reduce((sum, { rows }) => sum + rows, 0),
+    rows: rowsOf(set.manifest),
     held: Number(held),
     unknown,
   }

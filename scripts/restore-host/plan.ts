@@ -1,11 +1,13 @@
 import { lookup, resolve4 } from 'node:dns/promises'
 import { statfs } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
+import { ageOf } from '../backup/layout.ts'
+import { rowsOf } from '../backup/manifest.ts'
 import { Refused } from '../lib/fail.ts'
 import { duration, megabytes } from '../lib/words.ts'
 import type { BrokenSet } from '../offsite/sets.ts'
 import type { HostFiles } from './host-files.ts'
-import { ageOf, type OffsiteSet } from './sets.ts'
+import type { OffsiteSet } from './sets.ts'
 
 /** Measured on a small machine (2 cores); stated with the estimate, so that everybody can correct it for theirs. */
 export const RATES = {
@@ -52,6 +54,11 @@ export interface Dns {
   readonly behind_translation: boolean
 }
 
+/**
+ * @param o.mediaBytes what is still to be brought
+ * @param o.passedOver newer sets that cannot be used
+ * @param o.resumes an earlier run on this host did not end
+ */
 export async function makePlan(o: {
   readonly set: OffsiteSet
   readonly host: HostFiles
@@ -60,12 +67,12 @@ export async function makePlan(o: {
   readonly resumes: boolean
 }): Promise<Plan> {
   const { manifest, name, dump } = o.set
-  const rows = manifest.database.tables.reduce((sum, table) => sum + table.rows, 0)
+  const rows = rowsOf(manifest)
   return {
     domain: o.host.domain,
     set: name,
     created: manifest.created,
-    rpo_seconds: ageOf(name, new Date()),
+    rpo_seconds: ageOf(name),
     rows,
     dump_bytes: dump.bytes,
     media_files: manifest.media.files,
@@ -107,6 +114,7 @@ export function estimate(o: { rows: number; bytes: number }): number {
   return Math.ceil((Math.max(RATES.install_seconds, download) + restore) / 60)
 }
 
+/** What the world is told about the name, and what it must be told. */
 export async function dnsOf(domain: string): Promise<Dns> {
   const own = ownAddress()
   return {

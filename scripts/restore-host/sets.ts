@@ -1,5 +1,4 @@
 import type { Secret } from '../../secrets/secret.ts'
-import { dateOf } from '../backup/layout.ts'
 import { Fail } from '../lib/fail.ts'
 import { byName } from '../offsite/names.ts'
 import type { Remote } from '../offsite/remote.ts'
@@ -41,9 +40,4 @@ export async function* setsNewestFirst(
     for (const set of broken) passOver(set)
     yield* complete
   }
-}
-
-/** How old a set was at that moment, in seconds. */
-export function ageOf(name: string, at: Date): number {
-  return Math.round((at.getTime() - dateOf(name).getTime()) / 1000)
 }

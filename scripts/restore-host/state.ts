@@ -32,6 +32,7 @@ export async function readState(): Promise<State | undefined> {
   )
 }
 
+/** In one step: a run that is killed leaves the state before, or this one. */
 export async function writeState(state: State): Promise<void> {
   await mkdir(WORK, { recursive: true, mode: 0o700 })
   await writeAtomically(FILE, `${JSON.stringify(state, undefined, 2)}\n`, 0o600)

@@ -1,12 +1,13 @@
 import { readdir } from 'node:fs/promises'
 import type { Secret } from '../../secrets/secret.ts'
-import { type BackupSet, DUMP } from '../backup/layout.ts'
+import { ageOf, type BackupSet, DUMP } from '../backup/layout.ts'
+import { rowsOf } from '../backup/manifest.ts'
 import type { PostgresTools } from '../backup/postgres.ts'
 import { Fail, messageOf } from '../lib/fail.ts'
 import { ROOT } from '../lib/stack.ts'
 import { duration, megabytes } from '../lib/words.ts'
 import { type Room, roomFor } from './database.ts'
-import { ageOf, estimateSeconds, rowsOf, survey } from './survey.ts'
+import { estimateSeconds, survey } from './survey.ts'
 import { type FoundDatabase, listDatabases } from './swap.ts'
 
 /** What a restore would do. */

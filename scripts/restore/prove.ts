@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import type { Progress } from '../backup/job.ts'
 import { type BackupSet, DUMP } from '../backup/layout.ts'
+import { rowsOf } from '../backup/manifest.ts'
 import type { PostgresTools } from '../backup/postgres.ts'
 import { checkFiles, Damaged } from './check.ts'
 import { dropDatabase, restoreDatabase } from './database.ts'
-import { rowsOf } from './survey.ts'
 
 /** Nobody but the proof uses it. */
 export const SCRATCH = 'wa_mcp_proof'

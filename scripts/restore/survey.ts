@@ -1,7 +1,6 @@
 import type { Secret } from '../../secrets/secret.ts'
 import { readRecord } from '../backup/job.ts'
-import { type BackupSet, dateOf, JOBS, listSets, openSet } from '../backup/layout.ts'
-import type { Manifest } from '../backup/manifest.ts'
+import { type BackupSet, JOBS, listSets, openSet } from '../backup/layout.ts'
 import { messageOf } from '../lib/fail.ts'
 
 /** A set of this host: usable, or why it is not. */
@@ -22,15 +21,6 @@ export async function survey(directory: string, key: Secret): Promise<Surveyed[]
       ),
     ),
   )
-}
-
-/** Seconds since a set was made. */
-export function ageOf(name: string): number {
-  return Math.round((Date.now() - dateOf(name).getTime()) / 1000)
-}
-
-export function rowsOf({ database }: Manifest): number {
-  return database.tables.reduce((sum, { rows }) => sum + rows, 0)
 }
 
 /** How long restoring so many bytes takes, by what it took the last time it was proved, or else by what the dump took. */

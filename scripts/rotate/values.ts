@@ -24,6 +24,7 @@ export async function readValues({ place, ageKey }: Host): Promise<Values> {
   return readSecrets(place.secretsFile, await readIdentityFile(ageKey))
 }
 
+/** The encrypted file, opened with this host's key. @throws Error when the key does not open it */
 export async function openSecrets({ place, ageKey }: Host): Promise<OpenedFile> {
   return openFile(place.secretsFile, await readIdentityFile(ageKey))
 }

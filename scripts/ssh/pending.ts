@@ -15,6 +15,7 @@ const pendingSchema = z.object({ at: z.iso.datetime(), before: z.string().nullab
 /** A change of sshd that nobody has confirmed: since when, and what {@link DROP_IN} held before, `null` for no file. */
 export type Pending = z.infer<typeof pendingSchema>
 
+/** @throws Error when the file is not ours */
 export async function readPending(): Promise<Pending | undefined> {
   const text = await readIfThere(STATE)
   return text === undefined ? undefined : pendingSchema.parse(JSON.parse(text))

@@ -18,6 +18,7 @@ export type Values<O extends Options> = { readonly [K in keyof O]: O[K] extends 
 /** Reads a value that is there. @throws UsageError */
 export type Check<T> = (text: string, label: string) => T
 
+/** An option without which the command line is wrong. */
 export function must<T>(placeholder: string, help: string, check: Check<T>): Option<T> {
   return {
     placeholder,
@@ -30,6 +31,7 @@ export function must<T>(placeholder: string, help: string, check: Check<T>): Opt
   }
 }
 
+/** An option that may be left out. */
 export function may<T>(placeholder: string, help: string, check: Check<T>): Option<T | undefined> {
   return {
     placeholder,
@@ -39,6 +41,7 @@ export function may<T>(placeholder: string, help: string, check: Check<T>): Opti
   }
 }
 
+/** An option without a value. */
 export function flag(help: string): Option<boolean> {
   return { placeholder: undefined, help, required: false, read: (text) => text !== undefined }
 }

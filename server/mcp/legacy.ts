@@ -29,6 +29,7 @@ export interface Legacy {
   subscriptionsOf(session: Session): RequestContext['subscriptions']
 }
 
+/** The handshake era: sessions, and the streams that belong to them. */
 export function createLegacy(o: {
   sessions: Sessions
   streams: Streams

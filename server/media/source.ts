@@ -19,6 +19,7 @@ export type SourceReader = (request: StoreRequest) => Promise<Incoming>
 
 const FETCH_DEADLINE_MS = 30_000
 
+/** Takes a file from the open internet, from the call itself, or from what is stored already. */
 export function createSourceReader(o: {
   sql: Database
   files: MediaFiles

@@ -10,6 +10,7 @@ export interface Fingerprint {
   readonly hash: Buffer
 }
 
+/** Without a key of the caller, the same request within the same minute of the clock is the same message. */
 export function fingerprint({ identity, grant, to, draft, idempotencyKey }: SendRequest): Fingerprint {
   const hash = sha256(canonical({ number: grant.number.waId, to, draft }))
   if (idempotencyKey !== undefined) return { key: idempotencyKey, hash }

@@ -11,6 +11,7 @@ export interface Place {
 
 const schema = z.strictObject({ at: moment, id: uuid })
 
+/** Opaque to callers; {@link decodeCursor} reads it. */
 export function encodeCursor({ at, id }: Place): string {
   return Buffer.from(JSON.stringify({ at, id })).toString('base64url')
 }

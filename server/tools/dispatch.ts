@@ -52,6 +52,10 @@ interface Options extends Gate {
   readonly log: Logger
 }
 
+/**
+ * What stands between every transport and the tools: schema, scope, grant, deadline, audit.
+ * @param o.defaultPhoneNumberId Meta's id of the number for calls that name none
+ */
 export function createDispatcher(o: {
   sql: Database
   tools: readonly Tool[]

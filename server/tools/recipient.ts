@@ -13,6 +13,7 @@ export const recipientField = z
 
 const uuid = z.uuid()
 
+/** Tells by its form what was given; whether there is such a person is found out later. */
 export function parseRecipient(to: string): Recipient {
   if (uuid.safeParse(to).success) return { conversation_id: to }
   return /^[A-Za-z]{2}\./.test(to) ? { bsuid: to } : { phone: to }
