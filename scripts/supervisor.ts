@@ -1,17 +1,18 @@
 /**
- * What whatsapp-mcp.service runs: starts the stack in order, tells systemd when all of it is healthy, then watches.
- * A container that stays down (`docker kill`, or more crashes than its restart policy forgives) ends this process
- * with an error, and systemd starts everything again.
+ * What whatsapp-mcp.service runs: starts the stack in order, tells systemd when all of it is healthy, then watches, and starts
+ * again what stays down. Where that fails it ends with an error, and systemd starts everything anew. Killed itself, it leaves
+ * the containers alone: the next one finds them running.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { $ } from 'zx'
 import { COMPOSE, SERVICES } from './lib/stack.ts'
 import { ALIGN_SUPERUSER, PSQL } from './lib/superuser.ts'
+import { Absences, readStates } from './supervisor/absences.ts'
 
-const POLL_SECONDS = 5
-/** Docker's own restart of a crashed container takes less. */
-const POLLS_UNTIL_DOWN = 3
+const POLL_MS = 2_000
+const CONTAINERS = ['label=com.docker.compose.project=whatsapp-mcp', 'label=com.docker.compose.oneoff=False']
+const FORMAT = '{{.Label "com.docker.compose.service"}}|{{.State}}|{{.Status}}'
 
 const { values } = parseArgs({ options: { help: { type: 'boolean' } } })
 if (values.help === true) {
@@ -21,7 +22,8 @@ if (values.help === true) {
   process.exit(0)
 }
 
-const run = $({ stdio: 'inherit', quiet: true })
+const ending = new AbortController()
+const run = $({ stdio: 'inherit', quiet: true, signal: ending.signal })
 const ask = $({ quiet: true, nothrow: true, timeout: '20s' })
 
 async function notify(...state: string[]): Promise<void> {
@@ -45,30 +47,46 @@ async function startExtras(): Promise<void> {
   await run`docker ${COMPOSE} up --detach`.nothrow().timeout('10m')
 }
 
-async function servicesDown(): Promise<string[]> {
-  const list = await ask`docker ${COMPOSE} ps --services --status running`
-  const running = list.stdout.split('\n')
-  return SERVICES.filter((service) => !running.includes(service))
-}
-
 async function watch(): Promise<never> {
-  const polls = new Map<string, number>()
+  const absences = new Absences()
+  const filters = CONTAINERS.flatMap((filter) => ['--filter', filter])
   for (;;) {
-    await sleep(POLL_SECONDS * 1000)
-    const down = await servicesDown()
-    for (const service of SERVICES)
-      polls.set(service, down.includes(service) ? (polls.get(service) ?? 0) + 1 : 0)
-    const lost = SERVICES.filter((service) => (polls.get(service) ?? 0) >= POLLS_UNTIL_DOWN)
-    if (lost.length > 0) throw new Error(`${lost.join(', ')} stayed down`)
-    await notify('WATCHDOG=1', `--status=${down.length === 0 ? 'healthy' : `waiting for ${down.join(', ')}`}`)
+    await sleep(POLL_MS)
+    const list = await ask`docker container ls --all ${filters} --format ${FORMAT}`
+    // dockerd restarts, and the containers live on without it. Should it stay away, the watchdog ends this.
+    if (list.exitCode !== 0) continue
+    const { due, away, hopeless } = absences.judge(readStates(list.stdout, SERVICES), performance.now())
+    if (hopeless.length > 0) throw new Error(`${hopeless.join(', ')} stayed down`)
+    if (due.length > 0) await startAgain(due)
+    await notify('WATCHDOG=1', `--status=${away.length === 0 ? 'healthy' : `waiting for ${away.join(', ')}`}`)
   }
 }
 
+async function startAgain(services: readonly string[]): Promise<void> {
+  process.stderr.write(`${services.join(', ')} stayed down, started again\n`)
+  // Without their health: what is wrong with one must not keep the others waiting.
+  await run`docker ${COMPOSE} up --detach --no-deps --no-recreate ${services}`.timeout('60s')
+}
+
+/** In place of `ExecStop=`, which systemd would also run after this process was killed. */
+async function stop(): Promise<void> {
+  // A start that is under way would bring back what is stopped.
+  ending.abort()
+  await notify('STOPPING=1')
+  const last = $({ stdio: 'inherit', quiet: true, nothrow: true, timeout: '80s' })
+  // Not `down`: the containers are kept, and with them their logs.
+  const { exitCode } = await last`docker ${COMPOSE} stop`
+  process.exit(exitCode ?? 1)
+}
+
+process.once('SIGTERM', () => void stop())
 try {
   await start()
   await notify('--ready', '--status=healthy')
   await Promise.all([watch(), startExtras()])
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 1
+  if (!ending.signal.aborted) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  }
 }

@@ -1,0 +1,79 @@
+/** Of a service, as Docker has it: exit code of its container that ended, `undefined` where there is none. */
+export type State = 'running' | { readonly exitCode: number | undefined }
+
+/** Docker's own restart of a crashed container takes less. */
+const KILLED_MS = 3_000
+/** Somebody who stops a container in good order is at work there: a restore, an operator. */
+const STOPPED_MS = 15_000
+
+/** So often a service is started again before it has to be somebody's business that it does not stay. */
+const MOST = 3
+/** A service that has run for so long has come back. */
+const SETTLED_MS = 60_000
+
+/** Milliseconds of any steady clock. */
+type Moment = number
+
+interface Record {
+  /** Since when it runs, or does not. */
+  since: Moment
+  isRunning: boolean
+  /** How often it was due since it last ran for long. */
+  count: number
+}
+
+export interface Judgement {
+  readonly away: readonly string[]
+  /** To be started: away for so long that nobody else does it. */
+  readonly due: readonly string[]
+  /** Started often enough to no avail. */
+  readonly hopeless: readonly string[]
+}
+
+/**
+ * Tells which services are to be started again: after `docker kill`, after more crashes than their restart policy forgives,
+ * after a stop that was forgotten.
+ */
+export class Absences {
+  readonly #records = new Map<string, Record>()
+
+  judge(states: ReadonlyMap<string, State>, now: Moment): Judgement {
+    const judgement = { away: [] as string[], due: [] as string[], hopeless: [] as string[] }
+    for (const [service, state] of states) {
+      const record = this.#note(service, state === 'running', now)
+      if (state === 'running') continue
+      judgement.away.push(service)
+      if (now - record.since < (state.exitCode === 0 ? STOPPED_MS : KILLED_MS)) continue
+      record.count += 1
+      judgement[record.count > MOST ? 'hopeless' : 'due'].push(service)
+    }
+    return judgement
+  }
+
+  #note(service: string, isRunning: boolean, now: Moment): Record {
+    const record = this.#records.get(service) ?? { since: now, isRunning, count: 0 }
+    this.#records.set(service, record)
+    if (record.isRunning !== isRunning) Object.assign(record, { since: now, isRunning })
+    if (isRunning && now - record.since >= SETTLED_MS) record.count = 0
+    return record
+  }
+}
+
+/**
+ * Reads lines of `docker container ls --all --format '{{.Label "com.docker.compose.service"}}|{{.State}}|{{.Status}}'`.
+ *
+ * @returns the state of each of `services`
+ */
+export function readStates(list: string, services: readonly string[]): Map<string, State> {
+  const states = new Map<string, State>(services.map((service) => [service, { exitCode: undefined }]))
+  for (const line of list.split('\n')) {
+    const [service = '', state, status = ''] = line.split('|')
+    if (!states.has(service)) continue
+    const exitCode = /^Exited \((\d+)\)/.exec(status)?.[1]
+    states.set(
+      service,
+      state === 'running' ? 'running' : { exitCode: exitCode === undefined ? undefined : Number(exitCode) },
+    )
+  }
+  return states
+}
