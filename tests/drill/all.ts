@@ -33,6 +33,7 @@ import * as backup from './scenarios/backup.ts'
 import * as badInput from './scenarios/bad-input.ts'
 import * as bootstrap from './scenarios/bootstrap.ts'
 import * as cert from './scenarios/cert.ts'
+import * as chaos from './scenarios/chaos.ts'
 import * as conversation from './scenarios/conversation.ts'
 import * as corruptNewest from './scenarios/corrupt-newest.ts'
 import * as doctor from './scenarios/doctor.ts'
@@ -68,6 +69,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   offsite,
   audit,
   doctor,
+  chaos,
   restore,
   'corrupt-newest': corruptNewest,
   recover,

@@ -1,8 +1,11 @@
-import type { DrillReport, ScenarioResult } from './report.ts'
+import type { Bar, DrillReport, ScenarioResult } from './report.ts'
 import { tail } from './run.ts'
 
 /** Of a failure's details; all of them are in report.json. */
 const DETAIL_LINES = 20
+
+/** The scenario whose figures make a table of their own. */
+const CHAOS = 'chaos'
 
 const mark = (ok: boolean): string => (ok ? '✓' : '✗')
 
@@ -28,11 +31,15 @@ export function markdown(report: DrillReport, fingerprint: string): string {
     ...table(['scenario', 'result', 'checks', 'seconds'], scenarios.map(scenarioRow), 2),
     ...table(
       ['figure', 'of', '', 'value', 'limit'],
-      bars.map((bar) => [
-        ...[bar.title, bar.scenario, mark(bar.ok)],
-        ...[`${bar.value.toFixed(2)} ${bar.unit}`, `${bar.limit} ${bar.unit}`],
-      ]),
+      bars
+        .filter((bar) => bar.scenario !== CHAOS)
+        .map((bar) => [bar.title, bar.scenario, ...comparison(bar)]),
       3,
+    ),
+    ...table(
+      ['chaos: what happens, under traffic', '', 'value', 'limit'],
+      bars.filter((bar) => bar.scenario === CHAOS).map((bar) => [bar.title, ...comparison(bar)]),
+      2,
     ),
     ...failures(scenarios),
     ...table(
@@ -56,6 +63,11 @@ export function markdown(report: DrillReport, fingerprint: string): string {
       'Check both: `npm run drill -- --verify report.json`.',
     '',
   ].join('\n')
+}
+
+function comparison({ ok, value, limit, unit }: Bar): Cell[] {
+  const digits = unit === '' ? 0 : 2
+  return [mark(ok), `${value.toFixed(digits)} ${unit}`, `${limit} ${unit}`]
 }
 
 function scenarioRow({ name, title, checks, seconds, skipped }: ScenarioResult): Cell[] {

@@ -6,7 +6,7 @@ import { until } from './progress.ts'
 
 /** Meta's ids of the number that the drill's WhatsApp serves. */
 const NUMBER = '200000000000002'
-const ACCOUNT = '100000000000001'
+export const ACCOUNT = '100000000000001'
 
 /** In Meta's place, on the client's machine: a Graph API, and the phone of a customer. */
 export interface StandIn {

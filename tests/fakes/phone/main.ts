@@ -34,10 +34,11 @@ const orderSchema = z.union([
   z.strictObject({ press: z.string().min(1) }),
 ])
 
-/** What an operator can do at Meta: make and revoke access tokens, reset the app secret. */
+/** What an operator can do at Meta: make and revoke access tokens, reset the app secret. And what may happen there: Graph goes away. */
 const metaSchema = z.strictObject({
   tokens: z.array(z.string()).optional(),
   appSecret: z.string().optional(),
+  isReachable: z.boolean().optional(),
 })
 
 const { numberId, wabaId, host } = settings
@@ -87,7 +88,7 @@ const control = createServer(async (request, response) => {
   const phone = request.url === '/smoke' ? smoke : ana
   try {
     if (request.url === '/meta')
-      return answer(response, 200, administer(metaSchema.parse(await json(request))))
+      return answer(response, 200, await administer(metaSchema.parse(await json(request))))
     if (request.method === 'GET') return answer(response, 200, { lines: phone.lines })
     const order = orderSchema.safeParse(await json(request))
     if (!order.success) return answer(response, 400, { error: z.prettifyError(order.error) })
@@ -108,12 +109,14 @@ function obey(phone: Phone, order: z.infer<typeof orderSchema>) {
   return phone.sendPicture(Buffer.from(order.picture, 'base64'), order.mimeType, order.caption)
 }
 
-function administer({ tokens, appSecret }: z.infer<typeof metaSchema>) {
+async function administer({ tokens, appSecret, isReachable }: z.infer<typeof metaSchema>) {
   if (tokens) {
     graph.tokens.clear()
     for (const token of tokens) graph.tokens.add(token)
   }
   if (appSecret) for (const phone of [ana, smoke]) phone.appSecret = appSecret
+  if (isReachable === true) await graph.listen(settings.graphPort)
+  if (isReachable === false) await graph.stop()
   return { tokens: graph.tokens.size }
 }
 
