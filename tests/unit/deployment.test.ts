@@ -139,6 +139,13 @@ describe('nginx.conf', () => {
     expect(format).not.toMatch(/\$(request|request_uri|args|query_string|http_referer)\b/)
   })
 
+  it('takes ten thousand connections by each of its workers, as many as its open files allow', () => {
+    const connections = Number(/worker_connections (\d+);/.exec(lines.join('\n'))?.[1])
+    const files = z.object({ nofile: z.object({ soft: z.number() }) }).parse(compose.services.nginx?.ulimits)
+    expect(connections).toBeGreaterThan(10_000)
+    expect(connections).toBeLessThan(files.nofile.soft)
+  })
+
   it('never delays a client within its limit and answers 429', () => {
     const limits = placed.filter(({ text }) => text.startsWith('limit_req zone'))
     expect(limits.length).toBeGreaterThan(4)
@@ -184,6 +191,23 @@ describe.each(unitNames)('%s', (name) => {
 
 /** Not by the calendar: its timer runs only while somebody is expected to confirm. */
 const ROLLBACK = 'whatsapp-mcp-ssh-rollback.service'
+describe('whatsapp-mcp.service', () => {
+  const unit = read('systemd/whatsapp-mcp.service')
+
+  it('takes the stack down for neither a restart of dockerd nor its own death', () => {
+    expect(unit).not.toMatch(/^(Requires|BindsTo|PartOf)=.*docker\.service/m)
+    expect(unit).toMatch(/^Wants=.*docker\.service/m)
+    expect(unit).not.toMatch(/^ExecStop=/m)
+    expect(unit).toMatch(/^KillMode=mixed$/m)
+  })
+
+  it('never gives up, but starts without its secrets not once', () => {
+    expect(unit).toMatch(/^StartLimitIntervalSec=0$/m)
+    expect(unit).toMatch(/^Restart=always$/m)
+    expect(unit).toMatch(/^Requires=whatsapp-mcp-secrets\.service$/m)
+  })
+})
+
 const jobs = unitNames.filter((name) => isJob(name) && name.endsWith('.service') && name !== ROLLBACK)
 
 it.each(jobs)('%s has an end, and leaves the server its share', (name) => {
