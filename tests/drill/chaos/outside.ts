@@ -2,7 +2,7 @@ import { sql } from '../lib/data.ts'
 import { ADMIN, DOMAIN } from '../lib/network.ts'
 import { until } from '../lib/progress.ts'
 import { takeExpired } from '../scenarios/cert.ts'
-import type { Row, Scene } from './scene.ts'
+import { appServices, type Row, type Scene } from './scene.ts'
 
 /**
  * Ten minutes of the promise are twenty seconds here: long enough for every message sent meanwhile to be refused at least once
@@ -31,9 +31,7 @@ export const graphDead: Row = async (scene) => {
  */
 export const dnsDead: Row = async (scene) => {
   const file = '/run/chaos.yml'
-  const services = (await scene.script('apps'))
-    .split('\n')
-    .map((name) => name.replace(/^whatsapp-mcp-|-\d+$/g, ''))
+  const services = await appServices(scene)
   const lines = services.map(
     (name) => `  ${name}: { environment: { WA_GRAPH_URL: "http://graph.drill.test:9100" } }`,
   )

@@ -90,3 +90,9 @@ export class Scene {
     })
   }
 }
+
+/** The replicas of the server, as the compose file calls them. */
+export async function appServices(scene: Scene): Promise<readonly string[]> {
+  const names = await scene.script('apps')
+  return names.split('\n').map((name) => name.replace(/^whatsapp-mcp-|-\d+$/g, ''))
+}

@@ -122,11 +122,16 @@ async function send(client: Client, id: string): Promise<{ outcome: string; ok: 
   }
 }
 
-async function agent(): Promise<void> {
+async function connect(): Promise<Client> {
   const client = new Client({ name: 'steady', version: '1' })
   const options = { requestInit: { headers: { authorization: `Bearer ${given.key}` } } }
   // The class and the interface disagree under exactOptionalPropertyTypes.
   await client.connect(new StreamableHTTPClientTransport(new URL(`${given.url}/mcp`), options) as Transport)
+  return client
+}
+
+async function agent(): Promise<void> {
+  let client = await connect()
   let [id, n] = [1, 0]
   // What it has no result for comes before anything new.
   while (!isGivenUp() && (n > 0 || !isStopped())) {
@@ -135,6 +140,8 @@ async function agent(): Promise<void> {
     report({ what: 'send', id: String(id), n, started, ended: Date.now(), ...seen })
     if (seen.ok) [id, n] = [id + 1, 0]
     else n += 1
+    // The protocol's word for a session that is over.
+    if (seen.outcome === '404') client = await connect().catch(() => client)
     await sleep(SEND_EVERY_MS - Math.min(SEND_EVERY_MS, Date.now() - started))
   }
 }

@@ -1,4 +1,5 @@
 import { settle } from '../chaos/account.ts'
+import { clockStepped } from '../chaos/clock.ts'
 import { appDockerKilled, appKilled, memoryFull, nginxKilled, supervisorKilled } from '../chaos/containers.ts'
 import { diskFull, networkCut, postgresKilled, postgresStopped } from '../chaos/database.ts'
 import { idleConnections, slowBodies, slowHeaders } from '../chaos/floods.ts'
@@ -28,6 +29,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'slow headers': slowHeaders,
   'slow bodies': slowBodies,
   'idle connections': idleConnections,
+  'clock stepped': clockStepped,
   'secrets fail': secretsFail,
   'disk full': diskFull,
   'host rebooted': rebooted,
