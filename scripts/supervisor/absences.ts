@@ -3,7 +3,7 @@ export type State = 'running' | { readonly exitCode: number | undefined }
 
 /** Docker's own restart of a crashed container takes less. */
 const KILLED_MS = 3_000
-/** Somebody who stops a container in good order is at work there: a restore, an operator. */
+/** Somebody who stops a container in good order, or replaces it, is at work there: a restore, an upgrade, an operator. */
 const STOPPED_MS = 15_000
 
 /** So often a service is started again before it has to be somebody's business that it does not stay. */
@@ -43,7 +43,7 @@ export class Absences {
       const record = this.#note(service, state === 'running', now)
       if (state === 'running') continue
       judgement.away.push(service)
-      if (now - record.since < (state.exitCode === 0 ? STOPPED_MS : KILLED_MS)) continue
+      if (now - record.since < (state.exitCode ? KILLED_MS : STOPPED_MS)) continue
       record.count += 1
       judgement[record.count > MOST ? 'hopeless' : 'due'].push(service)
     }
@@ -68,11 +68,12 @@ export function readStates(list: string, services: readonly string[]): Map<strin
   const states = new Map<string, State>(services.map((service) => [service, { exitCode: undefined }]))
   for (const line of list.split('\n')) {
     const [service = '', state, status = ''] = line.split('|')
-    if (!states.has(service)) continue
+    // While a container is replaced there are two.
+    if (!states.has(service) || states.get(service) === 'running') continue
     const exitCode = /^Exited \((\d+)\)/.exec(status)?.[1]
     states.set(
       service,
-      state === 'running' ? 'running' : { exitCode: exitCode === undefined ? undefined : Number(exitCode) },
+      state === 'running' ? 'running' : { exitCode: exitCode ? Number(exitCode) : undefined },
     )
   }
   return states

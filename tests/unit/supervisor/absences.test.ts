@@ -49,10 +49,12 @@ describe('Absences', () => {
     expect(absences.judge(crashed, 75_000)).toMatchObject({ due: ['app'], hopeless: [] })
   })
 
-  it('starts a container that was removed', () => {
+  it('gives whoever replaces a container the same time', () => {
     const absences = new Absences()
-    absences.judge(states({ postgres: { exitCode: undefined } }), 0)
-    expect(absences.judge(states({ postgres: { exitCode: undefined } }), 3_000).due).toEqual(['postgres'])
+    const removed = states({ postgres: { exitCode: undefined } })
+    absences.judge(removed, 0)
+    expect(absences.judge(removed, 14_999).due).toEqual([])
+    expect(absences.judge(removed, 15_000).due).toEqual(['postgres'])
   })
 })
 
@@ -60,6 +62,7 @@ describe('readStates', () => {
   it("reads Docker's list, and misses what is not in it", () => {
     const list = [
       'nginx|running|Up 2 minutes (healthy)',
+      'nginx|created|Created',
       'app|exited|Exited (137) 3 seconds ago',
       'inngest|exited|Exited (1) 3 seconds ago',
       'postgres|restarting|Restarting (1) 1 second ago',
