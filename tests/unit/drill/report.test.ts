@@ -37,7 +37,10 @@ const base: Omit<DrillReport, 'previous' | 'key' | 'started'> = {
     },
     { name: 'upgrade', title: 'there and back', seconds: 0, checks: [], skipped: 'no such commit' },
   ],
-  bars: [{ scenario: 'recover', title: 'a lost host', unit: 's', limit: 360, value: 212.123, ok: true }],
+  bars: [
+    { scenario: 'recover', title: 'a lost host', unit: 's', limit: 360, value: 212.123, ok: true },
+    { scenario: 'chaos', title: 'sends: arrived twice', unit: '', limit: 0, value: 1, ok: false },
+  ],
   floor: {},
   steps: [],
   phases: {},
@@ -144,6 +147,9 @@ test('the page shows figures with their limits, what failed, and who signed', as
   expect(page).toContain('| recover: a lost host | ✗ | 1/2 | 200.0 |')
   expect(page).toContain('| upgrade: there and back | skipped: no such commit | 0/0 | 0.0 |')
   expect(page).toContain('| a lost host | recover | ✓ | 212.12 s | 360 s |')
+  // Faults make a table of their own.
+  expect(page).toContain('| chaos: what happens, under traffic |  | value | limit |')
+  expect(page).toContain('| sends: arrived twice | ✗ | 1  | 0  |')
   expect(page).toContain('### recover: equal')
   expect(page).toContain(key.publicKey)
   expect(page).toContain('It is the first of its history.')
