@@ -6,9 +6,15 @@ const ROOT = join(import.meta.dirname, '../..')
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8')
 // TypeDoc looks after its own.
 const PAGES = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT, exclude: ['docs/reference/code/**'] })
-const CODE = globSync(['{bootstrap,scripts,secrets,server,tests}/**/*.{ts,sh}', 'docs/monitoring/*.yaml'], {
-  cwd: ROOT,
-})
+const CODE = globSync(
+  [
+    '{bootstrap,scripts,secrets,server,tests}/**/*.{ts,sh}',
+    '{nginx,systemd}/*',
+    'docker-compose.prod.yml',
+    'docs/monitoring/*.yaml',
+  ],
+  { cwd: ROOT },
+)
 /** What a path in a text begins with when it is one of ours, and not of a host. */
 const FOLDERS = 'bootstrap|docs|nginx|scripts|secrets|server|systemd|tests'
 /** Made by a command, or not a file: MCP names a method like that. */
