@@ -11,7 +11,7 @@ export const title = 'it goes without a trace but the data, comes back with it, 
 /** The data, and what says where it belongs. */
 const KEPT: readonly RegExp[] = [
   /^path \/etc\/whatsapp-mcp(\/(age\.key|answers\.yaml))?$/,
-  /^path \/var\/lib\/whatsapp-mcp(\/(media|audit|backups|jobs))?$/,
+  /^path \/var\/lib\/whatsapp-mcp(\/(media|audit|backups|jobs|recovery))?$/,
   /^path \/var\/log\/whatsapp-mcp$/,
   /^(path|mention) \/etc\/letsencrypt\/(live|archive|renewal|accounts)\/[a-z0-9.:-]+$/,
   /^mention \/etc\/whatsapp-mcp\/answers\.yaml$/,
