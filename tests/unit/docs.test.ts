@@ -9,7 +9,7 @@ const PAGES = globSync(['*.md', 'docs/**/*.md'], { cwd: ROOT, exclude: ['docs/re
 const CODE = globSync(
   [
     '{bootstrap,scripts,secrets,server,tests}/**/*.{ts,sh}',
-    '{nginx,systemd}/*',
+    '{nginx,systemd}/**/*.{conf,service,timer}',
     'docker-compose.prod.yml',
     'docs/monitoring/*.yaml',
   ],
