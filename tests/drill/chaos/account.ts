@@ -44,8 +44,7 @@ async function settleDeliveries({ drill, host, traffic }: Scene): Promise<void> 
   const events = new Map(rows.map(([id = '', ...counts]) => [id, counts.map(Number)]))
   const repeats = attempts.length - acknowledged.length
   say(`  ${acknowledged.length} deliveries acknowledged, ${repeats} repeats, ${events.size} events stored`)
-  const lost = acknowledged.filter((id) => events.get(id)?.every((count) => count > 0) !== true)
-  const doubled = [...events].filter(([, counts]) => counts.some((count) => count > 1)).map(([id]) => id)
+  const { lost, doubled } = compareDeliveries(acknowledged, events)
   const open = traffic.open('delivery')
   drill.measured.chaosDeliveriesLost = lost.length + open.length
   drill.measured.chaosDeliveriesDoubled = doubled.length
@@ -59,17 +58,13 @@ async function settleDeliveries({ drill, host, traffic }: Scene): Promise<void> 
 async function settleSends({ drill, host, traffic }: Scene): Promise<void> {
   const sent = traffic.attempts.filter(({ what, ok }) => what === 'send' && ok).map(({ id }) => id)
   const rows = await sql(host, LEDGER, { tag: traffic.tag })
-  const ledger = new Map(rows.map(([id = '', count, state]) => [id, { count, state }]))
+  const ledger = new Map(rows.map(([id = '', count, state = '']) => [id, { count: Number(count), state }]))
   const { stdout } = await drill.world.network.client(['curl', '-sS', '--fail', drill.standIn?.phone ?? ''])
   const arrived = timesOnScreen(screenSchema.parse(JSON.parse(stdout)).lines, traffic.tag)
-  const unknown = [...ledger].filter(([, { state }]) => state === 'unknown').map(([id]) => id)
+  const { lost, doubled, unknown } = compareSends(sent, ledger, arrived)
   say(
     `  ${sent.length} sends, ${ledger.size} in the ledger, ${arrived.size} arrived, ${unknown.length} unknown`,
   )
-  const lost = sent.filter(
-    (id) => ledger.get(id)?.count !== '1' || (!arrived.has(id) && !unknown.includes(id)),
-  )
-  const doubled = [...arrived].filter(([id, times]) => times > 1 || !ledger.has(id)).map(([id]) => id)
   const open = traffic.open('send')
   drill.measured.chaosSendsLost = lost.length + open.length
   drill.measured.chaosSendsDoubled = doubled.length
@@ -82,6 +77,42 @@ async function settleSends({ drill, host, traffic }: Scene): Promise<void> {
     seen,
   )
   drill.expect('and none of them arrived twice', doubled.length === 0, doubled.join(' '))
+}
+
+/**
+ * @param events by id: stored events, those of them processed, and messages made of them
+ * @returns ids acknowledged without all of that, and ids with any of it more than once
+ */
+export function compareDeliveries(
+  acknowledged: readonly string[],
+  events: ReadonlyMap<string, readonly number[]>,
+): { readonly lost: readonly string[]; readonly doubled: readonly string[] } {
+  return {
+    lost: acknowledged.filter((id) => events.get(id)?.every((count) => count > 0) !== true),
+    doubled: [...events].filter(([, counts]) => counts.some((count) => count > 1)).map(([id]) => id),
+  }
+}
+
+/**
+ * @param sent ids with a result
+ * @param arrived how often each is on the customer's screen
+ * @returns ids that neither arrived nor are `unknown`, or have not one row; ids that arrived twice, or that no row knows
+ */
+export function compareSends(
+  sent: readonly string[],
+  ledger: ReadonlyMap<string, { readonly count: number; readonly state: string }>,
+  arrived: ReadonlyMap<string, number>,
+): {
+  readonly lost: readonly string[]
+  readonly doubled: readonly string[]
+  readonly unknown: readonly string[]
+} {
+  const isUnknown = (id: string) => ledger.get(id)?.state === 'unknown'
+  return {
+    lost: sent.filter((id) => ledger.get(id)?.count !== 1 || !(arrived.has(id) || isUnknown(id))),
+    doubled: [...arrived].filter(([id, times]) => times > 1 || !ledger.has(id)).map(([id]) => id),
+    unknown: [...ledger.keys()].filter(isUnknown),
+  }
 }
 
 function timesOnScreen(
