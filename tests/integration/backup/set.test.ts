@@ -40,10 +40,10 @@ describe.skipIf(MISSING)(`a backup set${MISSING && ` (${MISSING})`}`, { timeout:
     recipient = await identityToRecipient(identity)
   })
   afterAll(async () => {
-    const crashed = await standIn.crashed()
+    const crashes = await standIn.crashes()
     await standIn.remove()
     await rm(home, { recursive: true })
-    expect(crashed).toBe(false)
+    expect(crashes).toEqual([])
   })
   beforeEach(async () => {
     directory = await mkdtemp(join(home, 'sets-'))

@@ -47,8 +47,8 @@ export interface StandIn {
   /** What `docker compose run migrate` does. */
   migrate(database: string): Promise<string[]>
   exec(...argv: readonly string[]): Promise<string>
-  /** Whether the database restarted: it takes the death of a process it does not know for a crash. */
-  crashed(): Promise<boolean>
+  /** What it said when it restarted, `[]` if it did not: it takes the violent end of a process it does not know for a crash. */
+  crashes(): Promise<string[]>
   remove(): Promise<void>
 }
 
@@ -127,8 +127,10 @@ export async function startStandIn(o: { room?: string } = {}): Promise<StandIn> 
     open: (database) => connect({ url: at(database), role: 'postgres', password, max: 1 }),
     migrate: migrateTo,
     exec,
-    crashed: async () =>
-      /untracked child|reinitializing/.test((await run('docker', ['logs', container])).stderr),
+    async crashes() {
+      const lines = (await run('docker', ['logs', container])).stderr.split('\n')
+      return lines.filter((line) => /terminated by signal|reinitializing/.test(line))
+    },
     async remove() {
       await sql.end({ timeout: 1 })
       await docker('rm', '--force', '--volumes', container)

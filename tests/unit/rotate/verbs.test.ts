@@ -103,7 +103,7 @@ describe.each(CASES)('$verb', ({ plan, names, finish }) => {
     expect(stack.transcript.slice(commands).filter((line) => /restart/.test(line))).toEqual([])
   })
 
-  it('killed anywhere it goes on where it was, also after a reboot', async () => {
+  it('killed anywhere it goes on where it was, also after a reboot', { timeout: 60_000 }, async () => {
     for (let at = 0; ; at += 1) {
       const { stack, revoke } = await fresh()
       const killed = await stack.runUntilKilled(at, () => run(stack, plan))
