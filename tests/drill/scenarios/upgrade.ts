@@ -36,8 +36,11 @@ export async function run(drill: Drill): Promise<void> {
     newer = await migrations(host)
     const runs = await image(host)
     drill.expect('upgraded: the app runs from the new image', runs === digestOf(drill.world.stack.app), runs)
-    const timers = await host.sh('systemctl list-timers --no-legend "whatsapp-mcp-*" | wc -l')
-    drill.expect('upgraded: backups are scheduled', Number(timers.stdout) === 4, timers.stdout)
+    const timers = await host.exec(['systemctl', 'list-timers', '--no-legend', 'whatsapp-mcp-*'])
+    const scheduled = ['backup', 'offsite'].every((job) =>
+      timers.stdout.includes(`whatsapp-mcp-${job}.timer`),
+    )
+    drill.expect('upgraded: backups are scheduled', scheduled, timers.stdout)
   }
   const job = await host.exec(['systemctl', 'cat', 'whatsapp-mcp-backup.service'], { mayFail: true })
   await execute(
