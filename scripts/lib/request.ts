@@ -2,8 +2,11 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const TIMEOUT_MS = 15_000
+/** How long a limit is waited for, in all. */
+const PATIENCE_MS = 30_000
 
 /**
  * A `fetch` that connects to a given address whatever DNS says, and still checks the certificate for the URL's name.
@@ -51,5 +54,23 @@ export function fetchFrom(address?: string): typeof fetch {
       status,
       headers,
     })
+  }
+}
+
+/**
+ * A `fetch` that takes 429 for what it says: the same request once more, when the answer says to (RFC 9110 §10.2.3). An answer
+ * that asks for more than half a minute is given as it is.
+ */
+export function patient(ask: typeof fetch): typeof fetch {
+  return async (input, init) => {
+    const end = Date.now() + PATIENCE_MS
+    for (;;) {
+      const response = await ask(input, init)
+      const said = Number.parseInt(response.headers.get('retry-after') ?? '', 10)
+      const pause = (said > 0 ? said : 1) * 1000
+      if (response.status !== 429 || Date.now() + pause > end) return response
+      await response.body?.cancel()
+      await sleep(pause)
+    }
   }
 }
