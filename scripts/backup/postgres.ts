@@ -20,6 +20,8 @@ export interface PostgresTools {
 }
 
 const LIMIT_SECONDS = 4 * 3600
+/** In the container the unit's own priority counts for nothing, and who asks the database comes first. */
+const LAST = ['nice', '-n', '19'] as const
 /** A table that stays locked so long is being changed: rather fail, and try again later. */
 const LOCKS = '--lock-wait-timeout=60s'
 
@@ -75,7 +77,7 @@ export function startTool(tools: PostgresTools, argv: readonly string[], o: Tool
   })
   // A program that ends before it has read everything is judged by its exit code.
   child.stdin.on('error', () => undefined)
-  const name = argv[0] === 'sh' ? (argv.find((word) => /^(pg_|psql)/.test(word)) ?? 'sh') : argv[0]
+  const name = argv.find((word) => /^(pg_|psql)/.test(word)) ?? argv[0]
   const done = new Promise<void>((resolve, reject) => {
     child.on('error', (cause) => reject(toFail(`${name} was stopped or cannot be run`, said, cause)))
     child.on('close', (code, signal) =>
@@ -138,12 +140,12 @@ export function psqlCommand(tools: PostgresTools, separator: string, missing: st
  */
 export function dump(tools: PostgresTools, snapshot: string, o: ToolOptions = {}): Tool {
   const format = ['--format=custom', '--compress=zstd:6', '--snapshot', snapshot, '--no-password', LOCKS]
-  return startTool(tools, ['pg_dump', ...format, ...connection(tools)], o)
+  return startTool(tools, [...LAST, 'pg_dump', ...format, ...connection(tools)], o)
 }
 
 /** Starts a program that reads a whole dump from standard input, and fails when any of it is damaged or missing. */
 export function readThrough(tools: PostgresTools, o: ToolOptions = {}): Tool {
-  return startTool(tools, ['pg_restore', '--file=/dev/null'], o)
+  return startTool(tools, [...LAST, 'pg_restore', '--file=/dev/null'], o)
 }
 
 /**

@@ -37,8 +37,9 @@ export async function prepareLoss(drill: Drill, host: Host, standIn: StandIn): P
     host,
     `select id, encode(sha256, 'hex') from media_objects where status = 'stored' order by id limit 1`,
   )
-  await firstBackupEnded(host)
+  await backupsEnded(host)
   await measureBackupSpeed(drill, host)
+  await backupsEnded(host)
   const [[held] = []] = await sql(host, `select count(*) from outbox where state = 'held'`)
   await addPending(host, standIn.numberId)
   for (const script of ['backup-db', 'backup-media', 'sync-offsite']) {
@@ -61,9 +62,9 @@ export async function prepareLoss(drill: Drill, host: Host, standIn: StandIn): P
   }
 }
 
-/** The bootstrap has begun one in the background. */
-export async function firstBackupEnded(host: Host): Promise<void> {
-  await until('end of the first backup', 120, async () => {
+/** One begins in the background, and its copies elsewhere follow it. */
+export async function backupsEnded(host: Host): Promise<void> {
+  await until('end of a backup and its copies', 300, async () => {
     const state = await host.exec(['systemctl', 'is-active', 'whatsapp-mcp-backup', 'whatsapp-mcp-offsite'], {
       mayFail: true,
     })

@@ -1,6 +1,6 @@
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
-import { firstBackupEnded } from '../lib/loss.ts'
+import { backupsEnded } from '../lib/loss.ts'
 import { tail } from '../lib/run.ts'
 import { smoke } from '../lib/smoke.ts'
 import { standInFor } from '../lib/stand-in.ts'
@@ -21,7 +21,7 @@ const DAMAGE = {
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
   const standIn = await standInFor(drill, host)
-  await firstBackupEnded(host)
+  await backupsEnded(host)
   const kept = await customerWrites(drill, host, standIn)
   const good = await backUp(host)
   const lost = await customerWrites(drill, host, standIn)

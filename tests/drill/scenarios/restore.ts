@@ -5,7 +5,7 @@ import { REPOSITORY } from '../lib/bootstrap.ts'
 import { addPending, sql } from '../lib/data.ts'
 import type { Drill } from '../lib/drill.ts'
 import type { Host } from '../lib/host.ts'
-import { firstBackupEnded, pendingOnScreen } from '../lib/loss.ts'
+import { backupsEnded, pendingOnScreen } from '../lib/loss.ts'
 import { ADMIN } from '../lib/network.ts'
 import { until } from '../lib/progress.ts'
 import { type Result, tail } from '../lib/run.ts'
@@ -67,7 +67,7 @@ export async function isThere(host: Host, text: string): Promise<boolean> {
 export async function run(drill: Drill): Promise<void> {
   const { host } = await drill.undisturbed()
   const standIn = await standInFor(drill, host)
-  await firstBackupEnded(host)
+  await backupsEnded(host)
   await smoke(drill, host)
   const early = await customerWrites(drill, host, standIn)
   await addPending(host, standIn.numberId)
