@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { Fail } from '../../scripts/lib/fail.ts'
 import { arm, DROP_IN, disarm, MINUTES, readPending } from '../../scripts/ssh/pending.ts'
+import { restartSshd } from '../../scripts/ssh/restart.ts'
 import { writeAtomically } from '../../secrets/atomic.ts'
 import type { Context } from './context.ts'
 import { ownershipDiffers, readIfThere } from './files.ts'
@@ -36,8 +37,8 @@ export function sshd(context: Context): Resource {
         await put(found)
         throw new Fail('sshd does not take its configuration', { next: 'sshd -t', output: test.stderr })
       }
-      // No reload: one that was started by its socket cannot listen again. Sessions outlive a restart.
-      await shell()`systemctl try-restart ssh.service`
+      // No reload: one that was started by its socket cannot listen again.
+      await restartSshd()
       const firstChange = (await readPending())?.before === (found ?? null)
       if (firstChange && !closes(before, await settings(shell))) await disarm()
     },

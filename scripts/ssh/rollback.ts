@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { writeAtomically } from '../../secrets/atomic.ts'
 import { command, tell } from '../lib/cli.ts'
-import { DROP_IN, disarm, readPending, systemctl } from './pending.ts'
+import { DROP_IN, disarm, readPending } from './pending.ts'
+import { restartSshd } from './restart.ts'
 
 export default command({
   usage: 'rollback',
@@ -15,7 +16,7 @@ export default command({
     }
     if (pending.before === null) await rm(DROP_IN, { force: true })
     else await writeAtomically(DROP_IN, pending.before, 0o644)
-    await systemctl('try-restart', 'ssh.service')
+    await restartSshd()
     await disarm()
     tell(`nobody confirmed the change of ${pending.at}: sshd is as before`)
     return 0

@@ -5,6 +5,7 @@ import { readIfThere, writeAtomically } from '../../secrets/atomic.ts'
 import { DAEMON_JSON, DOCKER_SETTINGS } from '../lib/docker-settings.ts'
 import { Fail } from '../lib/fail.ts'
 import { DROP_IN } from '../ssh/pending.ts'
+import { restartSshd } from '../ssh/restart.ts'
 import { ask, paths, present, run, type Trace } from './trace.ts'
 
 const PORTS = ['80/tcp', '443/tcp']
@@ -25,11 +26,7 @@ export const ports: Trace = {
 export const sshd: Trace = paths(
   'settings of sshd, which takes again what it took before',
   () => present(DROP_IN, '/var/lib/whatsapp-mcp/ssh-pending.json'),
-  {
-    async after() {
-      await run('systemctl', 'try-restart', 'ssh.service')
-    },
-  },
+  { after: restartSshd },
 )
 
 /** Followed from its next start on: other containers on this host need not be interrupted for it. */

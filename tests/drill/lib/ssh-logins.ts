@@ -26,7 +26,7 @@ export class SshLogins {
       printf '#!/bin/sh\\necho drill-password\\n' > ${ASK}; chmod 755 ${ASK}
       install -D -m 0600 ${KEY}.pub /root/.ssh/authorized_keys
       cp ${CLOUD} ${KEY}.cloud; echo 'PasswordAuthentication yes' > ${CLOUD}
-      systemctl restart ssh`,
+      systemctl reset-failed ssh; systemctl restart ssh`,
     )
     await this.giveKey()
   }
@@ -46,7 +46,7 @@ export class SshLogins {
   async remove(): Promise<void> {
     await this.#host.sh(
       `userdel -r $1 2>/dev/null; cat ${KEY}.cloud > ${CLOUD}
-      rm -f /root/.ssh/authorized_keys /etc/sudoers.d/drill ${KEY}* ${ASK}; systemctl restart ssh`,
+      rm -f /root/.ssh/authorized_keys /etc/sudoers.d/drill ${KEY}* ${ASK}; systemctl reset-failed ssh; systemctl restart ssh`,
       [ADMINISTRATOR],
     )
   }
