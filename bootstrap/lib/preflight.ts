@@ -141,8 +141,9 @@ const calendar: Check = async ({ answers: { backup_calendar: text }, shell }) =>
   }
 }
 
-const ssh: Check = async ({ answers, shell }) => {
-  if (answers.ssh !== 'strict' || !(await hasSshd(shell))) return undefined
+const ssh: Check = async ({ answers, recovering, shell }) => {
+  // The answers came with the backup, and administrators come later: until then root is not kept out.
+  if (answers.ssh !== 'strict' || recovering || !(await hasSshd(shell))) return undefined
   if ((await holders(shell, await settingsOfOthers(shell))).administrator) return undefined
   return {
     problem: 'ssh: strict keeps root out, and nobody else who may become root has a key here',

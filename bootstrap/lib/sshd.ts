@@ -51,7 +51,11 @@ export async function sshNotice(context: Context): Promise<string | undefined> {
   if (!(await hasSshd(shell))) return 'ssh: there is no sshd on this host'
   if ((await readPending()) !== undefined)
     return `ssh: within ${MINUTES} minutes, log in anew and run there: npx zx scripts/ssh.ts confirm\n    Otherwise sshd goes back to what it was.`
-  if (answers.ssh === 'leave' || (await settings(shell)).passwordauthentication === 'no') return undefined
+  if (answers.ssh === 'leave') return undefined
+  const found = await settings(shell)
+  if (answers.ssh === 'strict' && found.permitrootlogin !== 'no')
+    return 'ssh: root is not kept out yet, since nobody else who may become root has a key here: adduser NAME sudo, ssh-copy-id, then run this again'
+  if (found.passwordauthentication === 'no') return undefined
   return 'ssh: passwords are still taken, since nobody who may become root has a key here: ssh-copy-id, then run this again'
 }
 

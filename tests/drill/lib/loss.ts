@@ -25,6 +25,8 @@ export interface Lost {
 
 /** Fills the host, makes its last backup, and notes what must come back. */
 export async function prepareLoss(drill: Drill, host: Host, standIn: StandIn): Promise<Lost> {
+  // Its administrators will not be on the host that takes over.
+  await host.sh('grep -q "^ssh:" $1 || echo "ssh: strict" >> $1', ['/etc/whatsapp-mcp/answers.yaml'])
   // A conversation, so that there is an answer to copy the pending ones from.
   await smoke(drill, host)
   await seed(host, standIn.numberId)

@@ -21,8 +21,8 @@ export async function run(drill: Drill): Promise<void> {
     await confirmed(drill, host, logins)
     await strict(drill, host, logins, answers)
   } finally {
-    await logins.remove()
-    await install(host, answers)
+    // In any case: hosts that are made from its backups would keep root out.
+    await logins.remove().finally(() => install(host, answers))
   }
   const left = await host.sh(
     `systemctl is-enabled ${TIMER}; test -e /var/lib/whatsapp-mcp/ssh-pending.json`,
