@@ -10,7 +10,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import * as z from 'zod'
-import { patientFetch } from './patient.ts'
+import { patient } from '../../../scripts/lib/request.ts'
 
 /** The proxy lets 60 a minute through. */
 const EVERY_MS = 1_200
@@ -21,7 +21,7 @@ const { url, key, stop } = z
   .parse(await json(process.stdin))
 const client = new Client({ name: 'drill', version: '1' })
 const transport = new StreamableHTTPClientTransport(new URL(url), {
-  fetch: patientFetch,
+  fetch: patient(fetch),
   requestInit: { headers: { authorization: `Bearer ${key}` } },
 })
 // The class and the interface disagree under exactOptionalPropertyTypes.

@@ -8,10 +8,10 @@ import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.j
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import * as z from 'zod'
-import { patientFetch } from './patient.ts'
+import { patient } from '../../../scripts/lib/request.ts'
 
 const { url, key } = z.object({ url: z.url(), key: z.string() }).parse(await json(process.stdin))
-const options = { fetch: patientFetch, requestInit: { headers: { authorization: `Bearer ${key}` } } }
+const options = { fetch: patient(fetch), requestInit: { headers: { authorization: `Bearer ${key}` } } }
 const self = { name: 'drill', version: '1' }
 
 interface Seen {

@@ -9,7 +9,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import * as z from 'zod'
-import { patientFetch } from './patient.ts'
+import { patient } from '../../../scripts/lib/request.ts'
 
 const { url, key, phone } = z
   .object({ url: z.url(), key: z.string(), phone: z.url() })
@@ -29,7 +29,7 @@ const PATIENCE_MS = 20_000
 
 const client = new Client({ name: 'drill', version: '1' })
 const transport = new StreamableHTTPClientTransport(new URL(url), {
-  fetch: patientFetch,
+  fetch: patient(fetch),
   requestInit: { headers: { authorization: `Bearer ${key}` } },
 })
 // The class and the interface disagree under exactOptionalPropertyTypes.

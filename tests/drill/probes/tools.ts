@@ -4,7 +4,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import * as z from 'zod'
-import { patientFetch } from './patient.ts'
+import { patient } from '../../../scripts/lib/request.ts'
 
 const call = z.object({ name: z.string(), arguments: z.record(z.string(), z.unknown()) })
 const { url, key, calls } = z
@@ -12,7 +12,7 @@ const { url, key, calls } = z
   .parse(await json(process.stdin))
 
 const client = new Client({ name: 'drill', version: '1' })
-const options = { fetch: patientFetch, requestInit: { headers: { authorization: `Bearer ${key}` } } }
+const options = { fetch: patient(fetch), requestInit: { headers: { authorization: `Bearer ${key}` } } }
 // The class and the interface disagree under exactOptionalPropertyTypes.
 await client.connect(new StreamableHTTPClientTransport(new URL(url), options) as Transport)
 const answers: unknown[] = []
