@@ -25,7 +25,10 @@ export async function settings(shell: Shell): Promise<Settings> {
 export async function settingsOfOthers(shell: Shell): Promise<Settings> {
   await prepare(shell)
   const directory = dirname(DROP_IN)
-  const names = await readdir(directory).catch(() => [])
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
   const others = names.filter((name) => /^[^.].*\.conf$/.test(name) && name !== basename(DROP_IN)).sort()
   const includes = others.map((name) => `Include ${directory}/${name}`).join('\n')
   const text = (await readFile(CONFIG, 'utf8')).replace(INCLUDE, () => includes)
