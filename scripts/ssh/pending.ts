@@ -21,9 +21,14 @@ export async function readPending(): Promise<Pending | undefined> {
   return text === undefined ? undefined : pendingSchema.parse(JSON.parse(text))
 }
 
-/** From now on the clock runs. A change upon a change goes back to the last one that was confirmed. */
+/** What a rollback goes back to: of a change upon a change, to what was before the first, and be it no file. */
+export function lastConfirmed(pending: Pending | undefined, current: string | undefined): string | null {
+  return pending === undefined ? (current ?? null) : pending.before
+}
+
+/** From now on the clock runs. */
 export async function arm(current: string | undefined): Promise<void> {
-  const before = (await readPending())?.before ?? current ?? null
+  const before = lastConfirmed(await readPending(), current)
   const pending: Pending = { at: new Date().toISOString(), before }
   await writeAtomically(STATE, `${JSON.stringify(pending)}\n`, 0o600)
   await systemctl('enable', ROLLBACK_TIMER)

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { closes, dropIn, unheeded } from '../../../bootstrap/lib/ssh-drop-in.ts'
 import { keyHolders, usableLines } from '../../../bootstrap/lib/ssh-keys.ts'
 import { parseSettings } from '../../../bootstrap/lib/sshd-settings.ts'
+import { lastConfirmed } from '../../../scripts/ssh/pending.ts'
 import { parseStat } from '../../../scripts/ssh/session.ts'
 import { scratch } from '../secrets/fixtures.ts'
 import { recorder } from './recorder.ts'
@@ -47,6 +48,18 @@ describe('closes', () => {
     [{ x11forwarding: 'yes' }, { x11forwarding: 'no' }, false],
   ])('from %j to %j: %s', (before, after, expected) => {
     expect(closes(before, after)).toBe(expected)
+  })
+})
+
+describe('a rollback', () => {
+  const at = '2027-01-31T12:00:00.000Z'
+  it.each([
+    ['a first change', undefined, undefined, null],
+    ['a first change of ours', undefined, 'ours', 'ours'],
+    ['a change upon one that nobody has confirmed', { at, before: 'ours' }, 'new', 'ours'],
+    ['a change upon the very first one', { at, before: null }, 'new', null],
+  ])('of %s goes back to what was confirmed', (_, pending, current, expected) => {
+    expect(lastConfirmed(pending, current)).toBe(expected)
   })
 })
 
