@@ -1,8 +1,9 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beginSnapshot, figures } from './figures.ts'
 import type { Figures, Manifest } from './manifest.ts'
 import { dump, guarded, type PostgresTools, readThrough, type ToolOptions } from './postgres.ts'
-import { openSession } from './session.ts'
+import { openSession, type Session } from './session.ts'
 import { type Written, writeHashed } from './write-hashed.ts'
 
 export interface Dumped extends Written {
@@ -35,10 +36,17 @@ async function dumpAndCount(tools: PostgresTools, path: string, o: ToolOptions):
     const [[snapshot = null] = []] = await keeper.query('select pg_export_snapshot()')
     if (snapshot === null) throw new Error('the database exported no snapshot')
     const counter = openSession(tools, options)
+    // A helper of a query would not have the priority of the connection it helps.
+    const alone = counter.query('set max_parallel_workers_per_gather = 0')
+    const asked = storedMedia(keeper)
+    const begun = async () => {
+      await Promise.all([alone, asked])
+      await giveWay(keeper, tools)
+    }
     const [written, database, media] = await Promise.all([
-      beside(write(tools, snapshot, path, options)),
-      beside(figures(counter, snapshot)),
-      beside(storedMedia(keeper)),
+      beside(write(tools, snapshot, path, options, begun)),
+      beside(alone.then(() => figures(counter, snapshot))),
+      beside(asked),
     ])
     await Promise.all([keeper.end(), counter.end()])
     return { ...written, database, media }
@@ -51,25 +59,42 @@ async function dumpAndCount(tools: PostgresTools, path: string, o: ToolOptions):
   }
 }
 
-async function write(tools: PostgresTools, snapshot: string, path: string, o: ToolOptions) {
+/** @param begun is called once the dump has its connection */
+async function write(
+  tools: PostgresTools,
+  snapshot: string,
+  path: string,
+  o: ToolOptions,
+  begun: () => Promise<void>,
+) {
   const reader = readThrough(tools, o)
   const dumping = dump(tools, snapshot, o)
   const writing = writeHashed(dumping.stdout, path, reader.stdin)
   reader.stdout.resume()
+  const first = Promise.race([once(dumping.stdout, 'readable'), dumping.done]).then(begun)
   try {
     // An end of the stream alone proves nothing.
-    const [written] = await Promise.all([writing, dumping.done, reader.done])
+    const [written] = await Promise.all([writing, dumping.done, reader.done, first])
     return written
   } catch (error) {
     // A full disk also breaks the pipes, and the programs' own ends may be heard of first.
     await Promise.race([writing, sleep(1000)])
     throw error
   } finally {
-    await Promise.allSettled([writing, dumping.done, reader.done])
+    await Promise.allSettled([writing, dumping.done, reader.done, first])
   }
 }
 
-async function storedMedia(session: ReturnType<typeof openSession>): Promise<Manifest['media']> {
+/** Lowers the priority of all connections of this work: whoever else asks the database comes first. */
+async function giveWay(session: Session, { label = '' }: PostgresTools): Promise<void> {
+  // Within a transaction the list of connections stays what it was when it was first asked for.
+  await session.query('select pg_stat_clear_snapshot()')
+  await session.query(
+    `select pid from pg_stat_activity where application_name = '${label}' \\g | xargs renice -n 19 -p >/dev/null`,
+  )
+}
+
+async function storedMedia(session: Session): Promise<Manifest['media']> {
   const [[files, bytes] = []] = await session.query(
     `select count(*), coalesce(sum(size_bytes), 0) from media_objects where status = 'stored'`,
   )

@@ -7,7 +7,7 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { childOutput } from '../lib/child-output.ts'
 import { Fail, lastLines } from '../lib/fail.ts'
-import { COMPOSE } from '../lib/stack.ts'
+import { POSTGRES } from '../lib/stack.ts'
 
 /** How to run the database's own programs, so that their version is always the server's. */
 export interface PostgresTools {
@@ -20,7 +20,7 @@ export interface PostgresTools {
 }
 
 const LIMIT_SECONDS = 4 * 3600
-/** In the container the unit's own priority counts for nothing, and who asks the database comes first. */
+/** In the container the unit's own priority counts for nothing, and who asks the database for messages comes first. */
 const LAST = ['nice', '-n', '19'] as const
 /** A table that stays locked so long is being changed: rather fail, and try again later. */
 const LOCKS = '--lock-wait-timeout=60s'
@@ -42,9 +42,15 @@ head -c "$bytes" > "$file"
 [ "$(wc -c < "$file")" -eq "$bytes" ] || { echo 'the dump did not arrive whole' >&2; exit 1; }
 "$@" "$file" </dev/null`
 
+/** pg_dump writes 4 kB at a time, and several processes pass each on to us: so it is gathered first. Ends as the program did. */
+const IN_BLOCKS = `exec 3>&1
+code=$({ { "$@" 3>&- 4>&-; echo $? >&4; } | dd ibs=64k obs=256k status=none 4>&-; } 4>&1 >&3 3>&-) || exit 1
+exit "$code"`
+
 /** The stack's database, over the socket in its own container, which asks for no password. */
 export function composePostgres(user: 'wa_backup' | 'postgres', database = 'wa_mcp'): PostgresTools {
-  return { prefix: ['docker', ...COMPOSE, 'exec', '-T', 'postgres'], user, database }
+  // `docker compose exec` would look for it anew at every start, which takes as long again.
+  return { prefix: ['docker', 'exec', '-i', POSTGRES], user, database }
 }
 
 /** A running program. */
@@ -140,7 +146,8 @@ export function psqlCommand(tools: PostgresTools, separator: string, missing: st
  */
 export function dump(tools: PostgresTools, snapshot: string, o: ToolOptions = {}): Tool {
   const format = ['--format=custom', '--compress=zstd:6', '--snapshot', snapshot, '--no-password', LOCKS]
-  return startTool(tools, [...LAST, 'pg_dump', ...format, ...connection(tools)], o)
+  const command = [...LAST, 'pg_dump', ...format, ...connection(tools)]
+  return startTool(tools, ['sh', '-c', IN_BLOCKS, 'sh', ...command], o)
 }
 
 /** Starts a program that reads a whole dump from standard input, and fails when any of it is damaged or missing. */

@@ -16,6 +16,9 @@ export const COMPOSE = ['compose', '--file', COMPOSE_FILE, '--env-file', STACK_E
 /** Services that must be running, in the order they start. */
 export const SERVICES = ['postgres', 'app', 'nginx'] as const
 
+/** The container of the database, as Compose names it: project, service, number. */
+export const POSTGRES = 'whatsapp-mcp-postgres-1'
+
 export const TLS_DIRECTORY = '/var/lib/whatsapp-mcp/tls'
 
 /** The user of the nginx container, who reads the certificate. */

@@ -34,10 +34,10 @@ export async function measureBackupSpeed(drill: Drill, host: Host): Promise<void
     await sql(host, 'drop database drill_plain')
     return took
   }
-  // In turns and the better of two each: whatever else the machine does meets both.
+  // In turns and the best of three each: whatever else the machine does meets both.
   const dump = { plain: Infinity, ours: Infinity }
   const restore = { plain: Infinity, ours: Infinity }
-  for (let turn = 0; turn < 2; turn++) {
+  for (let turn = 0; turn < 3; turn++) {
     dump.plain = Math.min(dump.plain, await seconds(host, PLAIN_DUMP))
     dump.ours = Math.min(dump.ours, await backUp())
     restore.plain = Math.min(restore.plain, await plainRestore())
@@ -48,6 +48,9 @@ export async function measureBackupSpeed(drill: Drill, host: Host): Promise<void
   drill.measured.restoreOverPlain = restore.ours / restore.plain
   say(`    dump ${figures(dump)}, restore ${figures(restore)}`)
 
+  await expectGivesWay(drill, host)
+  // Media are copied elsewhere once, when they are new, and a night has few that are.
+  await seconds(host, 'systemctl start whatsapp-mcp-offsite.service')
   const secret = await host.read('/run/whatsapp-mcp/secrets/app/wa_app_secret')
   const calm = await webhooks(drill, secret)
   let over = false
@@ -65,6 +68,17 @@ export async function measureBackupSpeed(drill: Drill, host: Host): Promise<void
   say(`    webhook p99 ${calm.p99.toFixed(1)} ms, under a backup ${busy.p99.toFixed(1)} ms`)
   const failures = [...calm.failures, ...busy.failures]
   drill.expect('no webhook fails under a backup', failures.length === 0, failures.slice(0, 9).join(' '))
+}
+
+/** What the database does for a backup has the lowest priority, although its own programs start it. */
+async function expectGivesWay(drill: Drill, host: Host): Promise<void> {
+  const look = `systemctl start --no-block whatsapp-mcp-backup.service
+    for n in $(seq 300); do
+      ps -eo ni=,args= | grep -m 1 '^ *19 postgres: wa_backup .* COPY' && break
+      sleep 0.02
+    done`
+  const { stdout } = await host.sh(look)
+  drill.expect('a backup gives way to who asks the database', stdout !== '')
 }
 
 const figures = ({ plain, ours }: { plain: number; ours: number }): string =>

@@ -76,7 +76,8 @@ export async function createNetwork(images: Images, authority: Authority, projec
     serve('registry', REGISTRY, images.registry, authority),
     docker([
       ...['run', '-d', ...common('client'), '--network-alias', ELSEWHERE, '--ip', STAND_IN.address, '--init'],
-      ...['-v', `${project}:/project:ro`, images.client],
+      // It stands for other machines, which do not wait for the processors of this one.
+      ...['--cpu-shares', '262144', '-v', `${project}:/project:ro`, images.client],
     ]),
   ])
   const client: Network['client'] = (argv, options) =>
