@@ -1,19 +1,23 @@
 /** Images, configuration, and under systemd the containers, backups and alerts. */
 import { isMain } from '../scripts/lib/entry.ts'
-import { COMPOSE, STACK_ENV } from '../scripts/lib/stack.ts'
-import { images, nginxConfiguration, stack, stackEnvironment } from './lib/compose.ts'
+import { APPS, COMPOSE, STACK_ENV } from '../scripts/lib/stack.ts'
+import { images, nginxConfiguration, stackEnvironment } from './lib/compose.ts'
 import { files } from './lib/files.ts'
 import { jobUnits, timers } from './lib/jobs.ts'
 import { sandboxPostgres, sandboxServer } from './lib/local.ts'
 import { sandboxNumber, sandboxWhatsApp } from './lib/local-whatsapp.ts'
 import { main } from './lib/main.ts'
 import type { Step } from './lib/resource.ts'
+import { stack } from './lib/stack.ts'
 import { unitFile } from './lib/units.ts'
 
 /** What an operator types at night should be short. */
 const OPERATOR = `#!/bin/sh
-# Written by the bootstrap. The server's commands: wa --help
-exec docker ${COMPOSE.join(' ')} exec -T app /nodejs/bin/node /app/server.js "$@"
+# Written by the bootstrap. The server's commands, by a replica that runs: wa --help
+for replica in ${APPS.join(' ')}; do
+    [ -n "$(docker ${COMPOSE.join(' ')} ps --status running --quiet $replica)" ] && break
+done
+exec docker ${COMPOSE.join(' ')} exec -T $replica /nodejs/bin/node /app/server.js "$@"
 `
 
 const step: Step = {

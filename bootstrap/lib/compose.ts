@@ -1,12 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { COMPOSE, COMPOSE_FILE, SERVICES } from '../../scripts/lib/stack.ts'
+import { COMPOSE_FILE } from '../../scripts/lib/stack.ts'
 import type { Context } from './context.ts'
 import { fill } from './files.ts'
 import type { Resource } from './resource.ts'
-import { isActive, isEnabled, restartUnit } from './units.ts'
-
-const UNIT = 'whatsapp-mcp.service'
 
 /** nginx's configuration for this host. */
 export async function nginxConfiguration({ root, answers }: Context): Promise<string> {
@@ -83,40 +80,4 @@ async function pull(image: string, shell: Context['shell']): Promise<void> {
     seconds: 600,
     next: `check that ${registry} can be reached and, for a private image, that you are logged in: docker login ${registry}`,
   })`docker pull --quiet ${image}`
-}
-
-/** The stack as the compose file describes it, healthy, and started by systemd alone. */
-export function stack(context: Context): Resource {
-  const { shell } = context
-  return {
-    title: 'stack',
-    async inspect() {
-      if (!(await isEnabled(UNIT, shell))) return `${UNIT} does not start at boot`
-      if (!(await isActive(UNIT, shell))) return `${UNIT} is not active`
-      const wanted = await shell({ allowFailure: true })`docker ${COMPOSE} config --hash ${'*'}`
-      const hashes = new Map(
-        wanted.stdout
-          .trim()
-          .split('\n')
-          .map((line) => line.split(' ') as [string, string]),
-      )
-      for (const service of SERVICES) {
-        const format =
-          '{{index .Config.Labels "com.docker.compose.config-hash"}} {{.State.Status}} {{.State.Health.Status}}'
-        const id = await shell({ allowFailure: true })`docker ${COMPOSE} ps --quiet ${service}`
-        if (id.stdout.trim() === '') return `${service} is not running`
-        const found = await shell({
-          allowFailure: true,
-        })`docker inspect --format ${format} ${id.stdout.trim()}`
-        const [hash, status, health] = found.stdout.trim().split(' ')
-        if (hash !== hashes.get(service)) return `${service} runs with an older configuration`
-        if (status !== 'running' || health !== 'healthy') return `${service} is ${status}, ${health}`
-      }
-      return undefined
-    },
-    async apply() {
-      await shell()`systemctl enable ${UNIT}`
-      await restartUnit(UNIT, shell, 320)
-    },
-  }
 }

@@ -1,5 +1,5 @@
 import { $ } from 'zx'
-import { COMPOSE } from '../lib/stack.ts'
+import { ADMIN, COMPOSE } from '../lib/stack.ts'
 
 const run = $({
   quiet: true,
@@ -23,8 +23,7 @@ export async function ask(...argv: readonly string[]): Promise<Said> {
 
 /** The server's command line for operators, in its container. @returns what `--json` printed; `undefined` when it failed */
 export async function admin(...argv: readonly string[]): Promise<unknown> {
-  const words = ['exec', '-T', 'app', '/nodejs/bin/node', '/app/server.js', ...argv, '--json']
-  const { code, stdout } = await ask('docker', ...COMPOSE, ...words)
+  const { code, stdout } = await ask('docker', ...COMPOSE, ...ADMIN, ...argv, '--json')
   if (code !== 0) return undefined
   return JSON.parse(stdout)
 }

@@ -13,8 +13,11 @@ export const COMPOSE_FILE = `${ROOT}/docker-compose.prod.yml`
 /** Absolute, so that no working directory matters: `docker ${COMPOSE} ps`. */
 export const COMPOSE = ['compose', '--file', COMPOSE_FILE, '--env-file', STACK_ENV] as const
 
+/** The replicas of the server. */
+export const APPS = ['app', 'app-b'] as const
+
 /** Services that must be running, in the order they start. */
-export const SERVICES = ['postgres', 'app', 'nginx'] as const
+export const SERVICES = ['postgres', ...APPS, 'nginx'] as const
 
 /** The container of the database, as Compose names it: project, service, number. */
 export const POSTGRES = 'whatsapp-mcp-postgres-1'

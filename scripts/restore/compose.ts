@@ -1,6 +1,6 @@
 import { $ } from 'zx'
 import { Fail, lastLines, Refused } from '../lib/fail.ts'
-import { COMPOSE, SERVICES } from '../lib/stack.ts'
+import { APPS, COMPOSE, SERVICES } from '../lib/stack.ts'
 
 /** What a restore asks of the stack's containers. The unit that watches them is left alone: it helps where this dies. */
 export interface Stack {
@@ -53,7 +53,7 @@ export async function migrateBeside(database: string): Promise<void> {
 
 /** Stops the server, and nothing else: what it had begun to send is finished first. */
 export async function stopServer(): Promise<void> {
-  await compose(['stop', 'app'], 60, 'systemctl status whatsapp-mcp')
+  await compose(['stop', ...APPS], 60, 'systemctl status whatsapp-mcp')
 }
 
 /** Notes in the audit log where this database comes from; the first entry it has after the restore. */

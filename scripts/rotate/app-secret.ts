@@ -56,7 +56,7 @@ function proof(host: Host, old: 200 | 404): Proof {
         const secret = values.get(name)
         if (secret === undefined) continue
         const what = `a webhook signed with ${name}`
-        await settles({ what, wanted, probe: () => deliver(host, secret) })
+        await settles({ what, wanted, probe: () => deliver(host, secret), everyReplica: true })
       }
       return `new 200, old ${old}`
     },

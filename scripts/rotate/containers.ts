@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Consumer } from '../../secrets/schema.ts'
 import { Fail, lastLines } from '../lib/fail.ts'
-import { COMPOSE } from '../lib/stack.ts'
+import { APPS, COMPOSE } from '../lib/stack.ts'
 import type { Host } from './host.ts'
 import type { Change } from './steps.ts'
 
@@ -11,7 +11,10 @@ const UNIT = 'whatsapp-mcp.service'
 /** Long enough for the supervisor to find the app missing and start everything anew. */
 const HEALTHY_WITHIN_S = 180
 
-type Service = Extract<Consumer, 'app' | 'postgres' | 'inngest'>
+/** Who reads secrets, by the name of their directory. */
+type Reader = Extract<Consumer, 'app' | 'postgres' | 'inngest'>
+
+const servicesOf = (reader: Reader): readonly string[] => (reader === 'app' ? APPS : [reader])
 
 interface Container {
   readonly id: string
@@ -21,7 +24,7 @@ interface Container {
   readonly startedAt: Date
 }
 
-async function find(host: Host, service: Service): Promise<Container | undefined> {
+async function find(host: Host, service: string): Promise<Container | undefined> {
   const list = await host.run(['docker', ...COMPOSE, 'ps', '--all', '--quiet', service], { mayFail: true })
   const id = list.stdout.trim()
   if (list.exitCode !== 0 || id === '') return undefined
@@ -33,30 +36,43 @@ async function find(host: Host, service: Service): Promise<Container | undefined
   return { id, status, health, startedAt: new Date(startedAt) }
 }
 
-/** Whether a service runs with its secrets as they are now: every change of a file touches the directory. */
-async function differing(host: Host, service: Service): Promise<string | undefined> {
-  const [container, directory] = await Promise.all([find(host, service), stat(join(host.secrets, service))])
-  if (container === undefined) return service === 'inngest' ? undefined : `${service} is not there`
-  if (container.status !== 'running')
-    return service === 'inngest' ? undefined : `${service} is ${container.status}`
-  if (container.startedAt < directory.mtime) return `${service} runs with older secrets`
-  return ['healthy', 'none'].includes(container.health) ? undefined : `${service} is ${container.health}`
+/** The services of a reader that do not run with its secrets as they are now: every change of a file touches the directory. */
+async function differing(host: Host, reader: Reader): Promise<readonly { service: string; words: string }[]> {
+  const changed = (await stat(join(host.secrets, reader))).mtime
+  const list = await Promise.all(
+    servicesOf(reader).map(async (service) => {
+      const words = differenceOf(await find(host, service), changed, reader !== 'inngest')
+      return words === undefined ? [] : [{ service, words: `${service} ${words}` }]
+    }),
+  )
+  return list.flat()
 }
 
-/** Services that have read their secrets after these last changed. Where Inngest is not used, there is nothing to do about it. */
-export function restarted(host: Host, services: readonly ('app' | 'inngest')[]): Change {
-  const open = async () => {
-    const differences = await Promise.all(services.map((service) => differing(host, service)))
-    return services.flatMap((service, index) => {
-      const difference = differences[index]
-      return difference === undefined ? [] : [{ service, difference }]
-    })
-  }
+/** @param isWanted false where it need not run, and is left alone while it does not */
+function differenceOf(
+  container: Container | undefined,
+  changed: Date,
+  isWanted: boolean,
+): string | undefined {
+  if (container === undefined) return isWanted ? 'is not there' : undefined
+  const { status, health, startedAt } = container
+  if (status !== 'running') return isWanted ? `is ${status}` : undefined
+  if (startedAt < changed) return 'runs with older secrets'
+  return ['healthy', 'none'].includes(health) ? undefined : `is ${health}`
+}
+
+/**
+ * Readers that have read their secrets after these last changed. Where Inngest is not used, there is nothing to do about it.
+ * The replicas of the server restart together: one that has the new key beside one that has not would refuse each other's
+ * links and keys, which clients take for an answer; a moment without one, they try again.
+ */
+export function restarted(host: Host, readers: readonly ('app' | 'inngest')[]): Change {
+  const open = async () => (await Promise.all(readers.map((reader) => differing(host, reader)))).flat()
   return {
-    title: `${services.join(' and ')} restarted`,
+    title: `${readers.join(' and ')} restarted`,
     async inspect() {
       const list = await open()
-      return list.length === 0 ? undefined : list.map(({ difference }) => difference).join(', ')
+      return list.length === 0 ? undefined : list.map(({ words }) => words).join(', ')
     },
     async apply() {
       if (!(await isActive(host))) return restartStack(host)
@@ -74,7 +90,8 @@ export function stackRestarted(host: Host): Change {
     title: 'stack restarted',
     async inspect() {
       if (!(await isActive(host))) return `${UNIT} is not active`
-      return (await differing(host, 'postgres')) ?? (await differing(host, 'app'))
+      const list = [...(await differing(host, 'postgres')), ...(await differing(host, 'app'))]
+      return list[0]?.words
     },
     apply: () => restartStack(host),
   }

@@ -45,11 +45,13 @@ function proof(host: Host): Proof {
         what: 'a subscription with the new token',
         wanted: 200,
         probe: async () => (await answers(values.get(NAME))) ?? 0,
+        everyReplica: true,
       })
       await settles({
         what: 'a subscription with the old token',
         wanted: 404,
         probe: async () => (await answers(values.get(PREVIOUS))) ?? 404,
+        everyReplica: true,
       })
       return 'new 200, old 404'
     },

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
+import { APPS, SERVICES } from '../../scripts/lib/stack.ts'
 import { CONSUMERS } from '../../secrets/schema.ts'
 
 /** Rules for the files that get installed, each learnt from a way in which such a file fails silently. */
@@ -13,6 +14,7 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const mount = z.looseObject({ type: z.string(), source: z.string(), target: z.string() })
 const service = z.looseObject({
   image: z.string(),
+  profiles: z.array(z.string()).optional(),
   read_only: z.boolean().optional(),
   cap_drop: z.array(z.string()).optional(),
   cap_add: z.array(z.string()).optional(),
@@ -21,7 +23,11 @@ const service = z.looseObject({
   user: z.string().optional(),
   volumes: z.array(mount),
   ports: z.array(z.string()).optional(),
-  networks: z.array(z.string()),
+  // Names alone, or with settings of each.
+  networks: z.preprocess(
+    (value) => (Array.isArray(value) ? value : Object.keys(Object(value))),
+    z.array(z.string()),
+  ),
   mem_limit: z.string().optional(),
   pids_limit: z.number().optional(),
 })
@@ -29,6 +35,7 @@ const compose = z
   .looseObject({ services: z.record(z.string(), service), networks: z.record(z.string(), z.looseObject({})) })
   .parse(parse(read('docker-compose.prod.yml'), { merge: true }))
 const services = Object.entries(compose.services)
+const isApp = (name: string) => (APPS as readonly string[]).includes(name)
 /** What a container may write to on the host. */
 const WRITABLE = new Set(['/var/lib/whatsapp-mcp/media', '/var/lib/whatsapp-mcp/audit'])
 
@@ -53,7 +60,7 @@ describe('docker-compose.prod.yml', () => {
 
   it('only the app writes to the host, into directories the bootstrap makes its own', () => {
     const writers = services.filter(([, s]) => s.volumes.some(({ source }) => WRITABLE.has(source)))
-    expect(writers.map(([name]) => name)).toEqual(['app'])
+    expect(writers.map(([name]) => name)).toEqual(APPS)
     for (const path of WRITABLE) {
       expect(read('bootstrap/00-install.ts')).toContain(
         `{ path: \`\${context.paths.state}/${path.split('/').at(-1)}\`, mode: 0o750, ...CONSUMERS.app }`,
@@ -65,9 +72,19 @@ describe('docker-compose.prod.yml', () => {
     expect(s.image).toMatch(/^\$\{WA_IMAGE_[A-Z]+(:-[^}]+@sha256:[0-9a-f]{64}|:\?[^}]+)\}$/)
   })
 
+  it('has replicas of the server that are alike, and all that must run is named', () => {
+    const [first, ...others] = APPS.map((name) => ({ ...compose.services[name], networks: undefined }))
+    expect(others.length).toBeGreaterThan(0)
+    for (const other of others) expect(other).toEqual(first)
+    const started = services.filter(([, { profiles }]) => profiles === undefined).map(([name]) => name)
+    expect(started).toEqual([...SERVICES])
+    expect(Object.keys(Object(compose.services.nginx?.depends_on))).toEqual([...APPS])
+  })
+
   it.each(services)('%s sees its own secrets only', (name, s) => {
     const secrets = s.volumes.filter(({ source }) => source.startsWith('/run/whatsapp-mcp/secrets'))
-    const expected = name in CONSUMERS ? [`/run/whatsapp-mcp/secrets/${name}`] : []
+    const consumer = isApp(name) ? 'app' : name
+    const expected = consumer in CONSUMERS ? [`/run/whatsapp-mcp/secrets/${consumer}`] : []
     expect(secrets.map(({ source }) => source)).toEqual(expected)
   })
 
@@ -90,7 +107,7 @@ describe('docker-compose.prod.yml', () => {
     }
     const users = (network: string) =>
       services.filter(([, s]) => s.networks.includes(network)).map(([name]) => name)
-    expect(users('jobs')).toEqual(['app', 'inngest'])
+    expect(users('jobs')).toEqual([...APPS, 'inngest'])
     expect(users('jobs-data')).toEqual(['inngest', 'inngest-postgres', 'inngest-valkey'])
   })
 
@@ -131,6 +148,26 @@ describe('nginx.conf', () => {
       'root /var/www/acme;',
     ])
     expect(text).not.toMatch(/location[^{]*media/)
+  })
+
+  it('leads to every replica by name, and follows each to a new address', () => {
+    for (const upstream of ['upstream app', 'upstream app_fresh']) {
+      const servers = placed.filter(({ text, within }) => within.at(-1) === upstream && /^server /.test(text))
+      expect(servers.map(({ text }) => text)).toEqual(
+        APPS.map((name) => `server ${name}:3000 resolve max_fails=1 fail_timeout=1s;`),
+      )
+    }
+  })
+
+  it('offers to a second replica only what may arrive twice: deliveries, and no call of a client', () => {
+    const again = placed.filter(({ text }) => text.includes('non_idempotent'))
+    expect(again.map(({ within }) => within.at(-1))).toEqual(['location = /webhook/meta'])
+    // A kept connection may end just as a call is written to it: whether it arrived would be unknown.
+    expect(placed).toContainEqual({ text: 'keepalive_requests 1;', within: ['http', 'upstream app_fresh'] })
+    for (const place of ['location = /mcp', 'location @again']) {
+      const inIt = placed.filter(({ within }) => within.at(-1) === place)
+      expect(inIt.map(({ text }) => text)).toContain('proxy_pass http://app_fresh;')
+    }
   })
 
   it('logs no query string', () => {

@@ -125,12 +125,12 @@ const migrations = (host: Host) => query(host, 'select name, checksum from schem
 
 const imageSchema = z.string().regex(/^\S+@sha256:[0-9a-f]{64}$/)
 
-/** What the running app was made from. */
+/** What the running replicas were made from. */
 async function image(host: Host): Promise<string> {
-  const { stdout } = await host.exec([
-    ...['docker', 'inspect', '--format', '{{.Config.Image}}', 'whatsapp-mcp-app-1'],
-  ])
-  return digestOf(imageSchema.parse(stdout.trim()))
+  const replicas = ['whatsapp-mcp-app-1', 'whatsapp-mcp-app-b-1']
+  const { stdout } = await host.exec(['docker', 'inspect', '--format', '{{.Config.Image}}', ...replicas])
+  const images = stdout.trim().split('\n')
+  return [...new Set(images.map((one) => digestOf(imageSchema.parse(one))))].join()
 }
 
 const digestOf = (reference: string): string => reference.split('@')[1] ?? ''

@@ -14,7 +14,11 @@ const service = z.looseObject({
   user: z.string().optional(),
   restart: z.string(),
   tmpfs: z.array(z.string()).default([]),
-  networks: z.array(z.string()),
+  // Names alone, or with settings of each.
+  networks: z.preprocess(
+    (value) => (Array.isArray(value) ? value : Object.keys(Object(value))),
+    z.array(z.string()),
+  ),
   healthcheck: z.looseObject({ test: z.array(z.string()) }).optional(),
 })
 const { services, networks } = z

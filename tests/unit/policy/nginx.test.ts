@@ -11,9 +11,10 @@ const values = (name: string, where: (d: Directive) => boolean = () => true) =>
 const atHttp = (d: Directive) => d.within.join() === 'http'
 const isUnder = (kind: string) => (d: Directive) => d.within.at(-1)?.startsWith(kind) === true
 
-/** Locations that lead to the app, each with its own directives. */
+/** Locations that lead strangers to the app, each with its own directives. */
 const proxying = all
-  .filter(({ name }) => name === 'proxy_pass')
+  // Those of /replica/ are for this host: their server listens within the container alone.
+  .filter(({ name, within }) => name === 'proxy_pass' && !within.at(-1)?.startsWith('location = /replica/'))
   .map(({ within, block }): [string, readonly Directive[]] => [
     within.at(-1) ?? '',
     all.filter((d) => d.block === block),
@@ -22,7 +23,12 @@ const proxying = all
 test('the reader sees the file', () => {
   expect(all.length).toBeGreaterThan(80)
   expect(all.every(({ name }) => /^[a-z0-9_~"$/.^-]+/i.test(name))).toBe(true)
-  expect(proxying.map(([location]) => location)).toEqual(['location = /mcp', 'location /'])
+  expect(proxying.map(([location]) => location)).toEqual([
+    'location = /mcp',
+    'location = /webhook/meta',
+    'location /',
+    'location @again',
+  ])
 })
 
 describe('who is slow or large', () => {
@@ -46,9 +52,10 @@ describe('who is slow or large', () => {
     expect(values('limit_conn', isUnder('server'))).toEqual(['clients 100'])
   })
 
-  it.each(proxying)('%s counts requests and bounds bodies', (_, own) => {
+  it.each(proxying)('%s counts requests and bounds bodies', (location, own) => {
     const names = own.map(({ name }) => name)
-    expect(names).toContain('limit_req')
+    // Who goes there was counted before.
+    if (location !== 'location @again') expect(names).toContain('limit_req')
     const [size = ''] = own.filter(({ name }) => name === 'client_max_body_size').map(({ value }) => value)
     expect(size).toMatch(/^[1-5]m$/)
   })
@@ -59,6 +66,14 @@ describe('who is slow or large', () => {
     expect(zones.length).toBeGreaterThanOrEqual(5)
     expect([...used].sort()).toEqual([...zones].sort())
   })
+})
+
+test('what is for this host alone listens within the container', () => {
+  const replicas = all.filter(({ within }) => within.at(-1)?.startsWith('location = /replica/'))
+  expect(replicas.map(({ value }) => value)).toEqual(['http://app/livez', 'http://app_fresh/livez'])
+  const [server] = all.filter(({ name, value }) => name === 'add_header' && value.startsWith('X-Replica'))
+  const own = all.filter(({ block }) => block === server?.block)
+  expect(own.filter(({ name }) => name === 'listen').map(({ value }) => value)).toEqual(['127.0.0.1:8081'])
 })
 
 describe('who asks for another name', () => {
@@ -170,6 +185,7 @@ describe('TLS and answers', () => {
     const headers = values('add_header', isUnder('server'))
     expect(headers.every((value) => value.endsWith(' always'))).toBe(true)
     expect(headers.map((value) => value.split(' ')[0])).toEqual([
+      'X-Replica',
       'Strict-Transport-Security',
       'X-Content-Type-Options',
       'Retry-After',

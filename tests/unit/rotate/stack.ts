@@ -12,7 +12,7 @@ import type { Secret } from '../../../secrets/secret.ts'
 import { create } from '../../../secrets/sops.ts'
 import { allSecrets, newKey, scratch } from '../secrets/fixtures.ts'
 
-type Service = 'app' | 'postgres' | 'inngest'
+type Service = 'app' | 'app-b' | 'postgres' | 'inngest'
 
 /**
  * A host with a real secrets file and real decrypted files. In place of containers there is what each has read at its start, and
@@ -37,9 +37,12 @@ export class Stack {
   readonly #passwords = new Map<string, string>()
 
   private constructor(root: string) {
-    const nothing = { app: new Map(), postgres: new Map(), inngest: new Map() }
+    const nothing = { app: new Map(), 'app-b': new Map(), postgres: new Map(), inngest: new Map() }
     this.#read = nothing
-    this.#startedAt = { app: new Date(0), postgres: new Date(0), inngest: new Date(0) }
+    this.#startedAt = {
+      ...{ app: new Date(0), 'app-b': new Date(0) },
+      ...{ postgres: new Date(0), inngest: new Date(0) },
+    }
     this.host = {
       root,
       place: { sopsYaml: join(root, '.sops.yaml'), secretsFile: join(root, 'secrets.enc.yaml') },
@@ -103,7 +106,7 @@ export class Stack {
   }
 
   async #restartAll(): Promise<void> {
-    for (const service of ['postgres', 'app', 'inngest'] as const) await this.#restart(service)
+    for (const service of ['postgres', 'app', 'app-b', 'inngest'] as const) await this.#restart(service)
     this.#passwords.set('postgres', await this.#file('postgres', 'postgres_password'))
     this.#passwords.set('wa_owner', await this.#file('migrate', 'postgres_owner_password'))
     this.#passwords.set('wa_app', await this.#file('migrate', 'postgres_app_password'))
@@ -118,7 +121,7 @@ export class Stack {
     )
     const read = new Map<string, string>()
     for (const name of names) {
-      const text = await this.#file(service, name)
+      const text = await this.#file(service.replace(/-b$/, ''), name)
       if (text) read.set(name, text)
     }
     this.#read[service] = read
@@ -160,9 +163,9 @@ export class Stack {
     }
     const restarted = /^compose restart --no-deps (.+)$/.exec(line)?.[1]
     if (restarted) for (const service of restarted.split(' ')) await this.#restart(service as Service)
-    const service = /^compose ps --all --quiet (\w+)$/.exec(line)?.[1]
+    const service = /^compose ps --all --quiet ([\w-]+)$/.exec(line)?.[1]
     if (service) return `${service}\n`
-    const inspected = /^docker inspect .* (\w+)$/.exec(line)?.[1]
+    const inspected = /^docker inspect .* ([\w-]+)$/.exec(line)?.[1]
     if (inspected) return `running healthy ${this.#startedAt[inspected as Service].toISOString()}\n`
     const command = /server\.js (.+)$/.exec(line)?.[1]
     if (command) return this.#admin(command, input)

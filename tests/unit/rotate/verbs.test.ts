@@ -210,8 +210,8 @@ describe('restarts', () => {
   })
 
   it('those that read it, for the others', async () => {
-    expect(await restarts(pepper.soft)).toEqual(['compose restart --no-deps app'])
-    expect(await restarts(inngestKeys.plan)).toEqual(['compose restart --no-deps app inngest'])
+    expect(await restarts(pepper.soft)).toEqual(['compose restart --no-deps app app-b'])
+    expect(await restarts(inngestKeys.plan)).toEqual(['compose restart --no-deps app app-b inngest'])
     expect(await restarts(dbPassword.plan)).toEqual(['systemctl restart whatsapp-mcp.service'])
   })
 })

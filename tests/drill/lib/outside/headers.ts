@@ -5,7 +5,8 @@ import { DOMAIN } from '../network.ts'
 import { until } from '../progress.ts'
 
 const NETWORK = 'whatsapp-mcp_edge'
-const APP = 'whatsapp-mcp-app-1'
+const APPS = ['app', 'app-b'] as const
+const containerOf = (service: string) => `whatsapp-mcp-${service}-1`
 const PATHS = ['/health', '/mcp', '/webhook/meta', '/api/inngest', '/media/abcdefgh12345678']
 
 /** Answers every request with its headers. */
@@ -57,12 +58,14 @@ export async function probeHeaders(drill: Drill, host: Host): Promise<void> {
     const parsed = answer.stdout.startsWith('{"echo"') ? echoed.parse(JSON.parse(answer.stdout)) : undefined
     return parsed?.echo
   }
-  const image = (await host.exec(['docker', 'inspect', '--format', '{{.Config.Image}}', APP])).stdout.trim()
-  await host.exec(['docker', 'network', 'disconnect', NETWORK, APP])
+  const inspect = ['docker', 'inspect', '--format', '{{.Config.Image}}', containerOf('app')]
+  const image = (await host.exec(inspect)).stdout.trim()
+  for (const service of APPS)
+    await host.exec(['docker', 'network', 'disconnect', NETWORK, containerOf(service)])
   try {
     const place = ['--name', 'drill-echo', '--network', NETWORK, '--network-alias', 'app']
     await host.exec(['docker', 'run', '-d', '--rm', ...place, image, '-e', ECHO])
-    // nginx follows the name within the five seconds of its resolver.
+    // nginx follows the name within the seconds of its resolver.
     await until('the echo behind nginx', 30, () => ask('/api/inngest', {}), 1)
     const own = (await client(['hostname', '-i'])).stdout.trim()
     for (const path of PATHS) {
@@ -102,7 +105,8 @@ export async function probeHeaders(drill: Drill, host: Host): Promise<void> {
     )
   } finally {
     await host.exec(['docker', 'rm', '-f', 'drill-echo'], { mayFail: true })
-    await host.exec(['docker', 'network', 'connect', '--alias', 'app', NETWORK, APP])
+    for (const service of APPS)
+      await host.exec(['docker', 'network', 'connect', '--alias', service, NETWORK, containerOf(service)])
   }
   const back = await until(
     'the app behind nginx',
