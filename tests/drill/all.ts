@@ -45,6 +45,7 @@ import * as reboot from './scenarios/reboot.ts'
 import * as recover from './scenarios/recover.ts'
 import * as recoverInterrupted from './scenarios/recover-interrupted.ts'
 import * as restore from './scenarios/restore.ts'
+import * as roll from './scenarios/roll.ts'
 import * as rotateEverything from './scenarios/rotate-everything.ts'
 import * as runbooks from './scenarios/runbooks.ts'
 import * as ssh from './scenarios/ssh.ts'
@@ -61,6 +62,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   reboot,
   'outside-in': outsideIn,
   updates,
+  roll,
   ssh,
   abuse,
   programs,

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { foreignAuthorities } from './authority.ts'
-import { docker, type Engine, IMAGE_LABEL } from './engine.ts'
+import { docker, type Engine, IMAGE_LABEL, NUMBER } from './engine.ts'
 import { timed } from './progress.ts'
 import { run } from './run.ts'
 
@@ -161,5 +161,16 @@ export async function buildApp(
   await timed(`image app ${name}`, () =>
     docker(['build', '--network', 'host', ...bases, '-t', tag, source], { limit: 900, env: engine.buildEnv }),
   )
+  return tag
+}
+
+/**
+ * An image of the server's as {@link buildApp} made it last, with further lines: another digest, perhaps other behaviour.
+ *
+ * @param lines of a Dockerfile
+ */
+export async function deriveApp(name: string, lines: string): Promise<string> {
+  const tag = `${PREFIX}/app:${name}-${NUMBER}`
+  await docker(['build', '-q', '-t', tag, '-'], { input: `FROM ${PREFIX}/app:current\n${lines}\n` })
   return tag
 }
