@@ -1,6 +1,6 @@
 /**
  * What whatsapp-mcp.service runs: starts the stack in order, tells systemd when all of it is healthy, then watches, and starts
- * again what stays down. Where that fails it ends with an error, and systemd starts everything anew. Killed itself, it leaves
+ * again what stays down or hangs. Where that fails it ends with an error, and systemd starts everything anew. Killed itself, it leaves
  * the containers alone: the next one finds them running.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -55,9 +55,10 @@ async function watch(): Promise<never> {
     const list = await ask`docker container ls --all ${filters} --format ${FORMAT}`
     // dockerd restarts, and the containers live on without it. Should it stay away, the watchdog ends this.
     if (list.exitCode !== 0) continue
-    const { due, away, hopeless } = absences.judge(readStates(list.stdout, SERVICES), performance.now())
-    if (hopeless.length > 0) throw new Error(`${hopeless.join(', ')} stayed down`)
+    const { due, hung, away, hopeless } = absences.judge(readStates(list.stdout, SERVICES), performance.now())
+    if (hopeless.length > 0) throw new Error(`${hopeless.join(', ')} did not stay up`)
     if (due.length > 0) await startAgain(due)
+    if (hung.length > 0) await restart(hung)
     await notify('WATCHDOG=1', `--status=${away.length === 0 ? 'healthy' : `waiting for ${away.join(', ')}`}`)
   }
 }
@@ -66,6 +67,12 @@ async function startAgain(services: readonly string[]): Promise<void> {
   process.stderr.write(`${services.join(', ')} stayed down, started again\n`)
   // Without their health: what is wrong with one must not keep the others waiting.
   await run`docker ${COMPOSE} up --detach --no-deps --no-recreate ${services}`.timeout('60s')
+}
+
+async function restart(services: readonly string[]): Promise<void> {
+  process.stderr.write(`${services.join(', ')} did not answer, restarted\n`)
+  // What hangs does not end in good order either.
+  await run`docker ${COMPOSE} restart --timeout 5 ${services}`.timeout('60s')
 }
 
 /** In place of `ExecStop=`, which systemd would also run after this process was killed. */

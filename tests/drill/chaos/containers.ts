@@ -1,3 +1,4 @@
+import { until } from '../lib/progress.ts'
 import type { Row } from './scene.ts'
 
 export const appKilled: Row = async (scene) => {
@@ -10,6 +11,16 @@ export const appDockerKilled: Row = async (scene) => {
   const from = await scene.strike('docker kill $(apps) > /dev/null')
   await scene.bites(from)
   scene.measure('chaosAppDockerKilled', await scene.back(from))
+}
+
+/** One replica is there and answers nothing. The other has to do until the supervisor restarts it. */
+export const appHung: Row = async (scene) => {
+  const started = "docker inspect --format '{{.State.StartedAt}}' whatsapp-mcp-app-1"
+  const before = await scene.script(started)
+  const from = await scene.strike('kill -STOP "$(pid whatsapp-mcp-app-1)"')
+  const restarted = async () => (await scene.script(started)) !== before || undefined
+  await until('a restart of what hangs', 180, restarted, 1)
+  scene.measure('chaosAppHung', (Date.now() - from) / 1000)
 }
 
 export const nginxKilled: Row = async (scene) => {

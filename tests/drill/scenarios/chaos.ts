@@ -1,6 +1,13 @@
 import { settle } from '../chaos/account.ts'
 import { clockStepped } from '../chaos/clock.ts'
-import { appDockerKilled, appKilled, memoryFull, nginxKilled, supervisorKilled } from '../chaos/containers.ts'
+import {
+  appDockerKilled,
+  appHung,
+  appKilled,
+  memoryFull,
+  nginxKilled,
+  supervisorKilled,
+} from '../chaos/containers.ts'
 import { diskFull, networkCut, postgresKilled, postgresStopped } from '../chaos/database.ts'
 import { idleConnections, slowBodies, slowHeaders } from '../chaos/floods.ts'
 import { dockerKilled, dockerRestarted, rebooted, secretsFail } from '../chaos/machine.ts'
@@ -16,6 +23,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   'Postgres stopped': postgresStopped,
   'server killed': appKilled,
   'server: docker kill': appDockerKilled,
+  'server hangs': appHung,
   'nginx killed': nginxKilled,
   'dockerd restarted': dockerRestarted,
   'dockerd killed': dockerKilled,

@@ -8,7 +8,7 @@ describe('Absences', () => {
   it('gives Docker three seconds to restart what has crashed', () => {
     const absences = new Absences()
     const killed = states({ app: { exitCode: 137 } })
-    expect(absences.judge(killed, 0)).toEqual({ away: ['app'], due: [], hopeless: [] })
+    expect(absences.judge(killed, 0)).toEqual({ away: ['app'], due: [], hung: [], hopeless: [] })
     expect(absences.judge(killed, 2_999).due).toEqual([])
     expect(absences.judge(killed, 3_000).due).toEqual(['app'])
   })
@@ -34,19 +34,51 @@ describe('Absences', () => {
     const crashed = states({ app: { exitCode: 1 } })
     absences.judge(crashed, 0)
     for (const now of [3_000, 5_000, 7_000]) expect(absences.judge(crashed, now).due).toEqual(['app'])
-    expect(absences.judge(crashed, 9_000)).toEqual({ away: ['app'], due: [], hopeless: ['app'] })
+    expect(absences.judge(crashed, 9_000)).toEqual({ away: ['app'], due: [], hung: [], hopeless: ['app'] })
   })
 
-  it('forgets the count of a service that has run for a minute', () => {
+  it('forgets the count of a service that has run for five minutes', () => {
     const absences = new Absences()
     const crashed = states({ app: { exitCode: 1 } })
     absences.judge(crashed, 0)
     for (const now of [3_000, 5_000, 7_000]) absences.judge(crashed, now)
     absences.judge(states({}), 10_000)
-    absences.judge(states({}), 69_999)
-    absences.judge(states({}), 70_000)
-    absences.judge(crashed, 72_000)
-    expect(absences.judge(crashed, 75_000)).toMatchObject({ due: ['app'], hopeless: [] })
+    absences.judge(states({}), 309_999)
+    absences.judge(states({}), 310_000)
+    absences.judge(crashed, 312_000)
+    expect(absences.judge(crashed, 315_000)).toMatchObject({ due: ['app'], hopeless: [] })
+  })
+
+  it('has a server restarted that has not answered for half a minute, as long as its database is well', () => {
+    const absences = new Absences()
+    const hung = states({ app: 'unhealthy' })
+    expect(absences.judge(hung, 0)).toEqual({ away: ['app'], due: [], hung: [], hopeless: [] })
+    expect(absences.judge(hung, 29_999).hung).toEqual([])
+    absences.judge(states({ app: 'unhealthy', postgres: 'unhealthy' }), 29_999)
+    expect(absences.judge(hung, 30_000).hung).toEqual([])
+    expect(absences.judge(hung, 59_999).hung).toEqual([])
+    expect(absences.judge(hung, 60_000)).toMatchObject({ due: [], hung: ['app'] })
+  })
+
+  it('leaves a database alone that does not answer, and its servers', () => {
+    const absences = new Absences()
+    for (const postgres of ['unhealthy', { exitCode: 1 }] as const) {
+      const list = states({ postgres, app: 'unhealthy' })
+      absences.judge(list, 0)
+      expect(absences.judge(list, 600_000).hung).toEqual([])
+    }
+  })
+
+  it('gives up on a server that hangs again after three restarts', () => {
+    const absences = new Absences()
+    const hung = states({ app: 'unhealthy' })
+    for (const start of [0, 100_000, 200_000]) {
+      absences.judge(hung, start)
+      expect(absences.judge(hung, start + 30_000).hung).toEqual(['app'])
+      absences.judge(states({}), start + 32_000)
+    }
+    absences.judge(hung, 300_000)
+    expect(absences.judge(hung, 330_000)).toMatchObject({ hung: [], hopeless: ['app'] })
   })
 
   it('gives whoever replaces a container the same time', () => {
@@ -66,11 +98,13 @@ describe('readStates', () => {
       'app|exited|Exited (137) 3 seconds ago',
       'inngest|exited|Exited (1) 3 seconds ago',
       'postgres|restarting|Restarting (1) 1 second ago',
+      'app-b|running|Up 2 minutes (unhealthy)',
       '',
     ].join('\n')
-    expect([...readStates(list, ['postgres', 'app', 'nginx', 'other'])]).toEqual([
+    expect([...readStates(list, ['postgres', 'app', 'app-b', 'nginx', 'other'])]).toEqual([
       ['postgres', { exitCode: undefined }],
       ['app', { exitCode: 137 }],
+      ['app-b', 'unhealthy'],
       ['nginx', 'running'],
       ['other', { exitCode: undefined }],
     ])
