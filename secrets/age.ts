@@ -20,6 +20,7 @@ export function isRecipient(text: string): boolean {
   return /^age1[02-9ac-hj-np-z]{58}$/.test(text) && isValid('age', text.slice(4))
 }
 
+/** A new private key, `AGE-SECRET-KEY-1…`. */
 export async function newIdentity(): Promise<Secret> {
   return new Secret(await generateX25519Identity())
 }

@@ -1,6 +1,7 @@
 import { findSpec, SECRET_NAMES, type SecretName, specOf } from './schema.ts'
 import type { Secret } from './secret.ts'
 
+/** Whether the project has a secret of this name, fixed or by pattern (`wa_access_token_<name>`). */
 export function isSecretName(name: string): name is SecretName {
   return findSpec(name) !== undefined
 }
@@ -39,6 +40,7 @@ export function problemsOf(values: ReadonlyMap<string, Secret>): string[] {
   return problems
 }
 
+/** Whether the project works without this secret. */
 export function isOptional(name: SecretName): boolean {
   return specOf(name).optional === true
 }

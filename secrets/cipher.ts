@@ -8,6 +8,7 @@ const TAG_BYTES = 16
 const BASE64 = '([A-Za-z0-9+/]+={0,2})'
 const ENVELOPE = new RegExp(`^ENC\\[AES256_GCM,data:${BASE64},iv:${BASE64},tag:${BASE64},type:([a-z]+)\\]$`)
 
+/** Whether a text has the shape of an encrypted value; says nothing about its contents. */
 export function isEnvelope(text: string): boolean {
   return ENVELOPE.test(text)
 }
@@ -67,6 +68,7 @@ export function digest(values: Iterable<string>): string {
   return hash.digest('hex').toUpperCase()
 }
 
+/** Compares in a time that does not depend on where two digests differ. */
 export function sameDigest(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
 }

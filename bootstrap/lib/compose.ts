@@ -37,6 +37,7 @@ export async function stackVariables(context: Context): Promise<Record<string, s
   return { WA_DOMAIN: domain, ...Object.fromEntries(set), WA_NGINX_REVISION: revision }
 }
 
+/** The text of /etc/whatsapp-mcp/stack.env: what the compose file of this host is filled in with. */
 export async function stackEnvironment(context: Context): Promise<string> {
   const lines = Object.entries(await stackVariables(context)).map(([name, value]) => `${name}=${value}\n`)
   return `# Written by the bootstrap. Nothing in here is secret.\n${lines.join('')}`

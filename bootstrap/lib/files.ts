@@ -61,6 +61,7 @@ export function files(
   }
 }
 
+/** Directories with their owners and modes; what is in them is left alone. */
 export function directories(title: string, wanted: readonly ({ path: string } & Ownership)[]): Resource {
   return {
     title,

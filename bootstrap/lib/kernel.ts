@@ -43,6 +43,7 @@ function each(name: string, value: string, ...families: readonly string[]): Reco
   )
 }
 
+/** The kernel's settings, and modules that are never loaded. In a container only what belongs to its own network. */
 export function kernel({ shell }: Context): Resource {
   const wanted = async () => {
     const container = await shell({ allowFailure: true })`systemd-detect-virt --container --quiet`

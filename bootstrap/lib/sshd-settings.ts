@@ -11,6 +11,7 @@ export type Settings = Readonly<Record<string, string>>
 const CONFIG = '/etc/ssh/sshd_config'
 const INCLUDE = /^[ \t]*Include[ \t]+\/etc\/ssh\/sshd_config\.d\/\*\.conf[ \t]*$/im
 
+/** Whether there is an sshd on this host at all. */
 export async function hasSshd(shell: Shell): Promise<boolean> {
   return (await shell({ allowFailure: true })`command -v sshd`).exitCode === 0
 }
@@ -47,6 +48,7 @@ async function prepare(shell: Shell): Promise<void> {
   await shell()`test -d /run/sshd || install -d -m 0755 /run/sshd`
 }
 
+/** Reads what `sshd -T` prints. Of a name that comes several times the last counts. */
 export function parseSettings(text: string): Settings {
   return Object.fromEntries(
     text.split('\n').flatMap((line) => {

@@ -12,6 +12,9 @@ import { hasSshd, holders, settings, settingsOfOthers } from './sshd-settings.ts
 
 const MODE = 0o644
 
+/**
+ * Our drop-in for sshd, by the answer `ssh`: `leave` none, `keys` or `strict` one. A change undoes itself unless it is confirmed.
+ */
 export function sshd(context: Context): Resource {
   const { shell } = context
   return {

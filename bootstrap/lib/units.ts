@@ -26,6 +26,7 @@ export async function isEnabled(name: string, shell: Context['shell']): Promise<
   return (await shell({ allowFailure: true })`systemctl is-enabled --quiet ${name}`).exitCode === 0
 }
 
+/** Whether a unit runs now. */
 export async function isActive(name: string, shell: Context['shell']): Promise<boolean> {
   return (await shell({ allowFailure: true })`systemctl is-active --quiet ${name}`).exitCode === 0
 }

@@ -44,6 +44,7 @@ const NEEDRESTART = `# Written by the bootstrap.
 $nrconf{override_rc}{qr(^(docker|containerd|whatsapp-mcp))} = 0;
 `
 
+/** Security updates in a window at night, without Docker, and with a reboot only where the answers allow it. */
 export function upgrades({ answers, shell }: Context): Resource {
   const texts = {
     '/etc/apt/apt.conf.d/52whatsapp-mcp': apt(answers.automatic_reboot ?? false),

@@ -35,6 +35,7 @@ export function setName(date: Date): string {
   return date.toISOString().replace(/[-:]|\.\d+/g, '')
 }
 
+/** Whether a directory's name is one of {@link setName}, so that what is in it is whole. */
 export function isSetName(name: string): boolean {
   return SET_NAME.test(name)
 }

@@ -27,6 +27,7 @@ export interface Answer extends Finding {
 
 const SECONDS = 60
 
+/** It is so. @param evidence what was seen */
 export function yes(evidence: string): Finding {
   return { verdict: 'yes', evidence }
 }

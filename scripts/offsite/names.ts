@@ -49,6 +49,7 @@ export function splitAttempt(name: string): { name: string; attempt: number } {
 /** What the far side holds, by name without the attempt; the latest attempt first. */
 export type Held = ReadonlyMap<string, readonly RemoteFile[]>
 
+/** Sorts a listing of the far side by name. */
 export function byName(listing: readonly RemoteFile[]): Held {
   const held = new Map<string, RemoteFile[]>()
   for (const file of listing) {

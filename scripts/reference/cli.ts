@@ -36,6 +36,7 @@ const AUDITED = {
   not: 'Only reads.',
 }
 
+/** docs/reference/cli.md: what `--help` of every command says. */
 export async function cliPage(): Promise<string> {
   const scripts = await Promise.all(SCRIPTS.map(scriptSection))
   return page(

@@ -10,6 +10,7 @@ const COMPOSE = 'docker-compose.prod.yml'
 const composeSchema = z.object({ services: z.record(z.string(), z.unknown()) })
 const VARIABLE = /\$\{(\w+)(?::?([-?])([^}]*))?\}/g
 
+/** docs/reference/env.md: settings and secrets, as the code reads them. */
 export async function envPage(): Promise<string> {
   return page(
     'Settings and secrets',

@@ -22,6 +22,7 @@ const JOBS: readonly Job[] = [
   createTemplatesJob(nothing),
 ]
 
+/** docs/reference/events.md: what the outbox carries, and which jobs take it. */
 export function eventsPage(): string {
   const crons = createCrons({ sql: nothing, mediaRoot: '', auditDir: '', retention: nothing })
   return page(

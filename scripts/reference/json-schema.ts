@@ -50,6 +50,7 @@ export function fieldsOf(schema: JsonSchema, shapes: readonly Shape[], prefix = 
   })
 }
 
+/** The named shape that a schema is, so that it is described once. */
 export function shapeOf(schema: JsonSchema, shapes: readonly Shape[]): Shape | undefined {
   return shapes.find((shape) => bare(shape.schema) === bare(schema))
 }

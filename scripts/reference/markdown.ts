@@ -12,6 +12,7 @@ function cell(text: string): string {
   return safe.replaceAll('|', '\\|').replace(/\s*\n\s*/g, ' ')
 }
 
+/** Text as code. */
 export function code(text: string): string {
   return `\`${text}\``
 }

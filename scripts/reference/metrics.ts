@@ -2,6 +2,7 @@ import { Histogram, type Metric } from 'prom-client'
 import { registry } from '../../server/metrics/metrics.ts'
 import { code, page, table } from './markdown.ts'
 
+/** docs/reference/metrics.md: every metric with its labels. */
 export function metricsPage(): string {
   return page(
     'Metrics',

@@ -23,6 +23,7 @@ const HINTS = {
   openWorldHint: 'reaches outside',
 } as const
 
+/** docs/reference/tools.md: every tool of MCP with its input and output. */
 export async function toolsPage(): Promise<string> {
   const text: Shape = { title: 'untrusted text', schema: outputSchema(untrustedText) }
   const message: Shape = { title: 'message', schema: outputSchema(messageSchema) }

@@ -24,6 +24,7 @@ export function keptName(moment: string): string {
   return `${KEPT}${moment}`
 }
 
+/** Whether a database is a live one of before, kept by a swap. */
 export function isKept(name: string): boolean {
   return name.startsWith(KEPT)
 }

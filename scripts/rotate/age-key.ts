@@ -25,6 +25,7 @@ versions in git still open with the old key: was it stolen, replace the secrets 
   },
 })
 
+/** A new age key for this host. @throws {Refused} where its paper could neither be shown nor written */
 export async function plan(host: Host, paper: Paper): Promise<Rotation> {
   if ((await made(host).inspect()) !== undefined) await refuseWithoutPaper(paper)
   return {

@@ -24,6 +24,7 @@ Without a restart. Both are accepted until --finish; deliveries refused in betwe
   },
 })
 
+/** Takes a new app secret; the one before is accepted too. */
 export async function plan(host: Host): Promise<Rotation> {
   return {
     steps: [
@@ -38,6 +39,7 @@ export async function plan(host: Host): Promise<Rotation> {
   }
 }
 
+/** Ends the acceptance of the one before. @throws {Refused} when there is none */
 export async function finish(host: Host): Promise<Rotation> {
   await refuseUnlessSet(host, [PREVIOUS], 'nothing: no rotation of the app secret is under way')
   return { steps: [decrypted(host, [PREVIOUS]), proof(host, 404), forgotten(host, [PREVIOUS])] }

@@ -26,6 +26,7 @@ interrupted run, or a reboot in the middle, leaves nothing locked out.`,
   },
 })
 
+/** New passwords for all who log in to Postgres over the network. */
 export async function plan(host: Host): Promise<Rotation> {
   return {
     steps: [

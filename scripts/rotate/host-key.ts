@@ -24,6 +24,7 @@ async function wanted(host: Host): Promise<string> {
   return recipientOf(await readIdentityFile((await exists(nextOf(host))) ? nextOf(host) : host.ageKey))
 }
 
+/** The new key, beside the one that is installed. */
 export function made(host: Host): Change {
   return {
     title: 'new key made',
@@ -68,6 +69,7 @@ export function admitted(host: Host, paper: Paper): Change {
   }
 }
 
+/** The new key in the place of the old one, by one rename: at every moment there is one that opens the file. */
 export function installed(host: Host): Change {
   return {
     title: 'new key installed',
@@ -84,6 +86,7 @@ export function installed(host: Host): Change {
   }
 }
 
+/** The file opens with the old key no longer, nor with a data key it ever had. */
 export function oldRemoved(host: Host): Change {
   const { sopsYaml, secretsFile } = host.place
   return {
@@ -105,6 +108,7 @@ export function oldRemoved(host: Host): Change {
   }
 }
 
+/** The old key leaves the disk, once it is proved to open nothing. */
 export function wiped(host: Host): Change {
   return {
     title: 'old key removed from this host',

@@ -26,6 +26,7 @@ keys; until --finish its calls are taken with either.`,
   },
 })
 
+/** New keys for app and Inngest; calls signed with the one before are taken too. @throws {Refused} where Inngest is not used */
 export async function plan(host: Host): Promise<Rotation> {
   await refuseUnlessSet(
     host,
@@ -44,6 +45,7 @@ export async function plan(host: Host): Promise<Rotation> {
   }
 }
 
+/** Ends the acceptance of the signing key before. @throws {Refused} when there is none */
 export async function finish(host: Host): Promise<Rotation> {
   await refuseUnlessSet(host, [SIGNING.previous], 'nothing: no rotation of the Inngest keys is under way')
   return {

@@ -43,6 +43,7 @@ export function oldKeysWork(host: Host, wanted: boolean): Proof {
   }
 }
 
+/** A key made now is taken by the server; it is revoked at once. */
 export function newKeysWork(host: Host): Proof {
   return {
     title: 'a new key works',

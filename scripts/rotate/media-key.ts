@@ -40,6 +40,7 @@ Restarts the app, for some seconds.`,
   },
 })
 
+/** A new key for media links; links made before live out their minutes. */
 export async function plan(host: Host): Promise<Rotation> {
   return {
     steps: [
@@ -55,10 +56,16 @@ export async function plan(host: Host): Promise<Rotation> {
   }
 }
 
+/** A new key for media links; links made before end at once. */
 export async function hard(host: Host): Promise<Rotation> {
   return { steps: [replaced(host, [{ name: NAME, previous: PREVIOUS }]), ...ending(host)] }
 }
 
+/**
+ * Ends the acceptance of links made before.
+ * @param now although some may still live
+ * @throws {Refused} when there are none, or some may still live
+ */
 export async function finish(host: Host, now: boolean): Promise<Rotation> {
   await refuseUnlessSet(host, [PREVIOUS], 'nothing: no rotation of the media key is under way')
   const { document } = await openSecrets(host)

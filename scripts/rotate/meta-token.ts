@@ -39,6 +39,7 @@ function nameOf(name: string): SecretName {
 
 const previousOf = (name: SecretName) => `${name}_previous` as SecretName
 
+/** Takes a new access token, if Meta takes it for every number that uses it. @throws {Refused} if not */
 export async function plan(host: Host, name: SecretName = DEFAULT): Promise<Rotation> {
   const make = async () => {
     const fresh = await ask(name, (await readValues(host)).get(name))
@@ -66,6 +67,7 @@ export async function plan(host: Host, name: SecretName = DEFAULT): Promise<Rota
   }
 }
 
+/** Proves that Meta refuses the old token, and forgets it. @throws {Refused} when there is none */
 export async function confirmRevoked(host: Host, name: SecretName = DEFAULT): Promise<Rotation> {
   const previous = previousOf(name)
   await refuseUnlessSet(host, [previous], 'nothing: no old token waits to be revoked')

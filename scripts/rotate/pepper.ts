@@ -37,6 +37,10 @@ Restarts the app, for some seconds. While a soft rotation is under way, --hard a
   },
 })
 
+/**
+ * A new pepper; keys made before work for 30 days, and for good once they were used.
+ * @throws {Refused} when the last rotation waits for `--finish`
+ */
 export async function soft(host: Host): Promise<Rotation> {
   const end = (await readValues(host)).get(EXPIRES)
   if (end !== undefined && hasPassed(end))
@@ -62,6 +66,7 @@ export async function soft(host: Host): Promise<Rotation> {
   }
 }
 
+/** A new pepper; every key made before is refused at once. */
 export async function hard(host: Host): Promise<Rotation> {
   return {
     steps: [
@@ -72,6 +77,7 @@ export async function hard(host: Host): Promise<Rotation> {
   }
 }
 
+/** Ends the 30 days now. @throws {Refused} when no rotation is under way */
 export async function finish(host: Host): Promise<Rotation> {
   await refuseUnlessSet(host, [PREVIOUS], 'nothing: no rotation of the pepper is under way')
   const unused = await unusedInGrace(host)

@@ -21,6 +21,7 @@ one is then needed: npx zx scripts/secrets.ts edit shows it.`,
   },
 })
 
+/** A new token for the moment when the webhook's URL is saved at Meta. */
 export async function plan(host: Host): Promise<Rotation> {
   return {
     steps: [

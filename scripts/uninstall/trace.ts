@@ -49,6 +49,7 @@ export function paths(
   }
 }
 
+/** Removes a directory that is empty; one with something in it, or none, is left alone. */
 export async function removeEmpty(path: string): Promise<void> {
   await rmdir(path).catch((error: NodeJS.ErrnoException) => {
     if (!['ENOENT', 'ENOTEMPTY'].includes(error.code ?? '')) throw error

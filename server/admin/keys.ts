@@ -26,6 +26,7 @@ interface KeyRow {
   readonly created_at: Date
 }
 
+/** Every key of a client, or of all, by prefix; nothing that could be used as one. */
 export function listKeys(o: { client: string | undefined }) {
   return async (sql: Queryable): Promise<Report> => {
     const rows = await sql<KeyRow[]>`

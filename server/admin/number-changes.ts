@@ -65,6 +65,7 @@ interface NumberRow {
   readonly quality: string | null
 }
 
+/** Every number with its state, client, app and the name of its token's secret. */
 export async function listNumbers(sql: Queryable): Promise<Report> {
   const rows = await sql<NumberRow[]>`
     select n.wa_phone_number_id as phone_id, n.wa_business_account_id as waba, n.label, n.display_number,
@@ -98,6 +99,7 @@ export function rotateNumberToken(phoneId: string, tokenRef: string) {
   }
 }
 
+/** Takes a number out of service, or back into it. */
 export function switchNumber(phoneId: string, enabled: boolean) {
   return async (sql: Queryable): Promise<Report> => {
     const { id } = await findNumber(sql, phoneId)
@@ -107,6 +109,7 @@ export function switchNumber(phoneId: string, enabled: boolean) {
   }
 }
 
+/** Ends a pause that a refused token began; messages that wait go out. */
 export function resumeNumber(phoneId: string) {
   return async (sql: Queryable): Promise<Report> => {
     const { id } = await findNumber(sql, phoneId)
@@ -115,6 +118,7 @@ export function resumeNumber(phoneId: string) {
   }
 }
 
+/** @param monthly billable messages; null: no cap */
 export function capNumber(phoneId: string, monthly: number | null) {
   return async (sql: Queryable): Promise<Report> => {
     const { id } = await findNumber(sql, phoneId)

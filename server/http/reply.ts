@@ -29,6 +29,7 @@ export class HttpError extends Error {
   }
 }
 
+/** Ends the response with a value as JSON, in the headers every answer has. */
 export function sendJson(
   res: ServerResponse,
   status: number,
@@ -48,6 +49,7 @@ export function sendJsonText(
   send(res, status, 'application/json', text, headers)
 }
 
+/** Ends the response with plain text. */
 export function sendText(res: ServerResponse, status: number, body: string): void {
   send(res, status, 'text/plain; charset=utf-8', body)
 }

@@ -19,6 +19,7 @@ export interface Contact {
   mergedInto: Contact | null
 }
 
+/** Somebody of whom nothing is known yet. */
 export function newContact(): Contact {
   return {
     id: randomUUID(),
@@ -42,6 +43,7 @@ export function current(contact: Contact): Contact {
   return contact.mergedInto === null ? contact : current(contact.mergedInto)
 }
 
+/** The later of two moments; null is before every other. */
 export function later(a: Date | null, b: Date | null): Date | null {
   return a === null || (b !== null && b > a) ? b : a
 }

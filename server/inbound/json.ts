@@ -9,6 +9,7 @@ export function object(value: unknown): Json {
   return isObject(value) ? value : NONE
 }
 
+/** Whether a value of JSON is an object; a list is none. */
 export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -59,6 +59,7 @@ export class HttpReply implements Channel {
   }
 }
 
+/** Whether the caller takes server-sent events. */
 export function acceptsStream({ headers }: IncomingMessage): boolean {
   return /\btext\/event-stream\b/i.test(headers.accept ?? '')
 }

@@ -76,6 +76,7 @@ export function parseMessage(body: Buffer): Incoming {
   return { kind: 'request', message: request }
 }
 
+/** Whether a value of JSON is an object; a list is none. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -26,6 +26,7 @@ export async function acceptedType(
   return mimeType
 }
 
+/** What a client is told about a file over WhatsApp's limit. @param largest bytes */
 export function tooLarge(kind: MediaKind, largest: number): ToolError {
   return new ToolError(`The file is too large for kind ${kind}: WhatsApp takes ${largest} bytes at most.`, {
     code: 'media_too_large',

@@ -60,6 +60,7 @@ const EXTENSIONS: Readonly<Record<string, readonly string[]>> = {
   'application/vnd.openxmlformats-officedocument.presentationml.presentation': ['pptx'],
 }
 
+/** Endings of file names for a type, the usual one first; `bin` for one we do not know. */
 export function extensionsOf(mimeType: string): readonly string[] {
   return EXTENSIONS[mimeType] ?? ['bin']
 }

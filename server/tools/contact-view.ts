@@ -46,6 +46,7 @@ export function matchesContact(sql: Transaction, query: string) {
     or c.bsuid = ${query} ${number})`
 }
 
+/** A contact as clients see it; whatever people wrote themselves is marked as untrusted. */
 export function viewContact(row: ContactRow, grants: readonly Grant[]): z.infer<typeof contactSchema> {
   return {
     conversation_id: row.contactId,
