@@ -20,6 +20,9 @@ import type { Resource } from './resource.ts'
 /** Meta's id of the sandbox's number. */
 export const SANDBOX_NUMBER = '200000000000002'
 
+/** Longer than the server takes to end in good order. */
+const PATIENCE_MS = 20_000
+
 const KEY = /wamcp_live_[a-z2-7]{28}/
 
 /** What `--local` puts in place of Docker, certificates and systemd. All of it ends with the run. */
@@ -226,12 +229,14 @@ async function waitForHealth(url: string, child: ChildProcess, logFile: string):
   })
 }
 
-/** Asks a child to end, and waits until it has. */
-export async function end(child: ChildProcess): Promise<void> {
+/** Asks a child to end, and waits until it has; after `patienceMs` it is not asked any more. */
+export async function end(child: ChildProcess, patienceMs = PATIENCE_MS): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGTERM')
+  const late = setTimeout(() => child.kill('SIGKILL'), patienceMs)
   await gone
+  clearTimeout(late)
 }
 
 /** @throws Error outside of `--local` */
