@@ -103,6 +103,16 @@ export class Ledger {
     })
   }
 
+  /** Gives a turn now to all that wait because Meta could not be reached, or had no answer of its own. */
+  async callForward(): Promise<void> {
+    await this.#sql`
+      update outbox set run_after = now()
+      where name = 'wa/message.send.requested' and state = 'ready' and leased_until is null and run_after > now()
+        and exists (
+          select from messages m
+          where m.id = (data->>'messageId')::uuid and status = 'queued' and m.error is not null and error_code is null)`
+  }
+
   /** Lets every message of the number wait. */
   async throttled({ numberId }: Letter, seconds: number): Promise<void> {
     await this.#sql`

@@ -1,7 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Audit } from '../audit/audit.ts'
 import type { Job } from '../jobs/job.ts'
-import { InvalidAccessTokenError, NUMBER_THROTTLES, noAnswer, PAIR_THROTTLE } from '../meta/errors.ts'
+import {
+  InvalidAccessTokenError,
+  NO_CODE,
+  NUMBER_THROTTLES,
+  noAnswer,
+  PAIR_THROTTLE,
+} from '../meta/errors.ts'
 import { type Graph, MetaError, type SendReceipt } from '../meta/graph.ts'
 import { sends } from '../metrics/metrics.ts'
 import type { Numbers, PhoneNumber } from '../numbers/numbers.ts'
@@ -12,6 +18,8 @@ const QUICK_PAUSES_MS = [250, 500, 1_000]
 /** Rounds of up to four POSTs before Meta's "later" counts as no. */
 const MOST_ATTEMPTS = 10
 const LONGEST_PAUSE_S = 3_600
+/** Meta may come and go, and every turn is one of a message's ten. */
+const CALL_FORWARD_AT_MOST_EVERY_MS = 60_000
 /** Together the ten seconds in which a database restarts. */
 const TRIES_TO_WRITE = 20
 const WRITE_AGAIN_MS = 500
@@ -26,6 +34,8 @@ export function createSendJob(o: {
   numbers: Numbers
   audit: Audit
 }): Job<'wa/message.send.requested'> {
+  let isOut = false
+  let calledForwardAt = Number.NEGATIVE_INFINITY
   return { id: 'send-message', event: 'wa/message.send.requested', retries: 10, concurrency: 10, run }
 
   async function run({ messageId }: { messageId: string }): Promise<void> {
@@ -41,6 +51,7 @@ export function createSendJob(o: {
       await insist(() => o.ledger.accepted(letter, receipt))
       sends.inc({ outcome: 'accepted', code: '0' })
       await record('message.sent', 'ok', letter, number)
+      await reached()
     } catch (error) {
       if (!(error instanceof MetaError)) throw error
       await refused(letter, number, error)
@@ -59,9 +70,18 @@ export function createSendJob(o: {
     return await o.graph.send(number, body)
   }
 
+  /** Turns were given when nobody knew for how long Meta would be away, and may be an hour ahead. */
+  async function reached(): Promise<void> {
+    if (!isOut || performance.now() - calledForwardAt < CALL_FORWARD_AT_MOST_EVERY_MS) return
+    isOut = false
+    calledForwardAt = performance.now()
+    await o.ledger.callForward()
+  }
+
   async function refused(letter: Letter, number: PhoneNumber, error: MetaError): Promise<void> {
     if (error.retryClass === 'ambiguous') return await doubt(letter, number, error)
     if (error.retryClass === 'retry' && letter.attempts < MOST_ATTEMPTS) {
+      isOut ||= error.code === NO_CODE
       const seconds = pauseOf(error, letter.attempts)
       if (NUMBER_THROTTLES.has(error.code)) await o.ledger.throttled(letter, seconds)
       await o.ledger.postponed(letter, error, seconds)
