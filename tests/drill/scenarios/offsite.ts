@@ -66,6 +66,8 @@ export async function run(drill: Drill): Promise<void> {
   await onlySealed(drill, host)
   await keyNowhere(drill, host)
   await attackVault(drill, host)
+  // No row names them, so they would not come back with the host.
+  await host.exec(['rm', '-r', `${MEDIA}/49151`])
   await host.exec(['systemctl', 'start', ...TIMERS])
 }
 
