@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { $ } from 'zx'
 import { COMPOSE, SERVICES } from './lib/stack.ts'
-import { ALIGN_SUPERUSER, PSQL } from './lib/superuser.ts'
+import { ALIGN_SUPERUSER, COMPLETE_INIT, PSQL, PSQL_FIRST } from './lib/superuser.ts'
 import { Absences, readStates } from './supervisor/absences.ts'
 
 const POLL_MS = 2_000
@@ -33,11 +33,12 @@ async function notify(...state: string[]): Promise<void> {
 async function start(): Promise<void> {
   await run`docker ${COMPOSE} up --detach --wait --wait-timeout 90 postgres`
   // On every start: cheap when there is nothing to do, and right after a restore or a rotated password.
-  await run({
-    input: ALIGN_SUPERUSER,
-    stdio: ['pipe', 'inherit', 'inherit'],
-    timeout: '30s',
-  })`docker ${COMPOSE} exec -T postgres ${PSQL}`
+  for (const [input, psql] of [[COMPLETE_INIT, PSQL_FIRST] as const, [ALIGN_SUPERUSER, PSQL] as const])
+    await run({
+      input,
+      stdio: ['pipe', 'inherit', 'inherit'],
+      timeout: '30s',
+    })`docker ${COMPOSE} exec -T postgres ${psql}`
   await run`docker ${COMPOSE} run --rm --no-deps -T migrate`
   await run`docker ${COMPOSE} up --detach --wait --wait-timeout 120 --remove-orphans ${SERVICES}`
 }

@@ -90,11 +90,15 @@ const disk: Check = async () => {
       }
 }
 
+/** Whether there is a container of ours that serves the public ports. */
+async function hasProxy(shell: Context['shell'], which: readonly string[] = []): Promise<boolean> {
+  const filters = ['--filter', 'label=com.docker.compose.project=whatsapp-mcp', '--filter', 'publish=443']
+  const found = await shell({ allowFailure: true })`docker ps -q ${which} ${filters}`
+  return found.exitCode === 0 && found.stdout.trim() !== ''
+}
+
 const ports: Check = async ({ shell }) => {
-  const ours = await shell({
-    allowFailure: true,
-  })`docker ps -q --filter label=com.docker.compose.project=whatsapp-mcp --filter publish=443`
-  if (ours.exitCode === 0 && ours.stdout.trim() !== '') return undefined
+  if (await hasProxy(shell)) return undefined
   const taken = (
     await Promise.all([80, 443].map(async (port) => ((await canListen(port)) ? [] : [port])))
   ).flat()
@@ -105,6 +109,9 @@ const ports: Check = async ({ shell }) => {
   const names = [
     ...new Set([...holders.stdout.matchAll(/\("([^"]+)",pid=(\d+)/g)].map((m) => `${m[1]} (pid ${m[2]})`)),
   ]
+  // One that is just being started is not running yet, and Docker has its ports already.
+  const isDocker = names.length > 0 && names.every((name) => /^docker(d|-proxy) /.test(name))
+  if (isDocker && (await hasProxy(shell, ['--all']))) return undefined
   return {
     problem: `port ${taken.join(' and ')} is taken${names.length > 0 ? ` by ${names.join(', ')}` : ''}`,
     remedy: 'stop that program for good, such as: systemctl disable --now apache2 nginx',

@@ -12,5 +12,20 @@ set password_encryption = 'scram-sha-256';
 alter role postgres password :'password';
 `
 
-/** What reads that script: `docker ${COMPOSE} exec -T postgres …`. */
+/**
+ * What the image does after `initdb`, for a volume it never came to that on: killed in between, it takes the volume for whole
+ * for ever after. Where there is any other database nothing is made: an empty one must not take the place of one with data.
+ */
+export const COMPLETE_INIT = String.raw`\set ON_ERROR_STOP on
+select 'create database wa_mcp'
+  where not exists (select from pg_database where not datistemplate and datname <> 'postgres') \gexec
+select format('copy (select %L) to program %L', 'host all all all scram-sha-256', 'cat >> ' || current_setting('hba_file'))
+  where not exists (select from pg_hba_file_rules where address = 'all') \gexec
+select pg_reload_conf();
+`
+
+/** What reads {@link COMPLETE_INIT}; the other database may not be there yet. */
+export const PSQL_FIRST = ['psql', '-XqAt', '-U', 'postgres', '-d', 'postgres', '-o', '/dev/null'] as const
+
+/** What reads {@link ALIGN_SUPERUSER}: `docker ${COMPOSE} exec -T postgres …`. */
 export const PSQL = ['psql', '-XqAt', '-U', 'postgres', '-d', 'wa_mcp'] as const

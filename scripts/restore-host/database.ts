@@ -1,11 +1,13 @@
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { DUMP, setName } from '../backup/layout.ts'
 import { rowsOf } from '../backup/manifest.ts'
 import { composePostgres } from '../backup/postgres.ts'
 import { hashFile } from '../backup/write-hashed.ts'
 import { messageOf } from '../lib/fail.ts'
 import { COMPOSE } from '../lib/stack.ts'
+import { COMPLETE_INIT, PSQL_FIRST } from '../lib/superuser.ts'
 import { megabytes } from '../lib/words.ts'
 import { bringOne } from '../offsite/bring.ts'
 import type { Remote } from '../offsite/remote.ts'
@@ -36,6 +38,10 @@ export async function startPostgres(): Promise<void> {
   const compose = ['docker', ...COMPOSE]
   await runProgram([...compose, 'up', '--detach', '--wait', '--wait-timeout', '90', 'postgres'], {
     seconds: 120,
+  })
+  await runProgram([...compose, 'exec', '-T', 'postgres', ...PSQL_FIRST], {
+    seconds: 30,
+    input: Readable.from([COMPLETE_INIT]),
   })
   await runProgram([...compose, 'run', '--rm', '--no-deps', '-T', 'migrate'], { seconds: 120 })
 }

@@ -24,9 +24,8 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     install -d -m 0700 "$PGDATA"
     # The arguments are the operator's own words, split as the official image splits them.
     # shellcheck disable=SC2086
-    initdb --username="$user" --pwfile="$POSTGRES_PASSWORD_FILE" ${POSTGRES_INITDB_ARGS:-}
+    initdb --username="$user" --pwfile="$POSTGRES_PASSWORD_FILE" --set listen_addresses='*' ${POSTGRES_INITDB_ARGS:-}
     printf '\nhost all all all scram-sha-256\n' >> "$PGDATA/pg_hba.conf"
-    printf "\nlisten_addresses = '*'\n" >> "$PGDATA/postgresql.conf"
     # Reachable by the unix socket alone until the database exists.
     pg_ctl -D "$PGDATA" -w -o "-c listen_addresses=''" start
     if [ "$database" != postgres ]; then
