@@ -17,10 +17,14 @@ find $dirs -xdev \
     \( -path /etc/letsencrypt -o -path /opt/whatsapp-mcp/.git -o -path /var/lib/whatsapp-mcp/tls -o -path /etc/ssh \
         -o -path /var/lib/whatsapp-mcp/media -o -path /var/lib/whatsapp-mcp/audit \
         -o -path /var/lib/whatsapp-mcp/backups -o -path /var/lib/whatsapp-mcp/jobs \
-        -o -path /etc/ssl/private -o -path /etc/docker/key.json \) -prune \
+        -o -path /etc/ssl/private -o -path /etc/docker/key.json -o -path /etc/group -o -path /etc/gshadow \) -prune \
     -o \( -name '*-' -o -name '.pwd.lock' -o -name machine-id -o -name resolv.conf -o -name hosts -o -name hostname \
         -o -name ld.so.cache \) -prune \
     -o -type f -exec sha256sum {} + | awk '{ print "content", $2, $1 }'
+
+# Groups have their numbers, and their order, from the order in which packages were configured, and apt may have been killed.
+awk -F: '{ print "group", $1, $4 }' /etc/group
+awk -F: '{ print "gshadow", $1, $2, $3, $4 }' /etc/gshadow
 
 dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Abbrev}\n'
 apt-mark showmanual | sed 's/^/manual /'
