@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { CONSUMERS } from '../../secrets/schema.ts'
 import { MEDIA } from '../backup/layout.ts'
@@ -141,7 +141,9 @@ export class MediaRestore {
   async #removeUnknown(known: ReadonlySet<string>): Promise<void> {
     for (const { name } of this.#latest) {
       const place = mediaPlace(name)
-      if (place !== undefined && !known.has(place)) await rm(join(this.#root, place), { force: true })
+      if (place === undefined || known.has(place)) continue
+      await rm(join(this.#root, place), { force: true })
+      await removeEmpty(this.#root, dirname(place))
     }
   }
 
@@ -150,6 +152,19 @@ export class MediaRestore {
       (found) => found.size,
       () => undefined,
     )
+  }
+}
+
+/** A directory and those above it, as far as nothing is left in them. */
+async function removeEmpty(root: string, directory: string): Promise<void> {
+  for (let at = directory; at !== '.'; at = dirname(at)) {
+    try {
+      await rmdir(join(root, at))
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      if (code === 'ENOTEMPTY') return
+      if (code !== 'ENOENT') throw error
+    }
   }
 }
 
