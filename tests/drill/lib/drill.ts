@@ -12,7 +12,7 @@ import {
 } from './bootstrap.ts'
 import type { Engine } from './engine.ts'
 import { takeFingerprint } from './fingerprint.ts'
-import { Host } from './host.ts'
+import { Host, PACKAGES } from './host.ts'
 import type { Images } from './images.ts'
 import type { Material } from './material.ts'
 import { ACME, DOMAIN, type Network, STAND_IN } from './network.ts'
@@ -105,8 +105,11 @@ export class Drill {
     ].join('\n')
   }
 
-  /** Boots a bare host with the repository, the answers and the key, in place of the one before. */
-  async freshHost(name: string, o: { nameless?: boolean } = {}): Promise<Host> {
+  /**
+   * Boots a bare host with the repository, the answers and the key, in place of the one before.
+   * @param o.stocked with the distribution's packages in its cache, as far as another host fetched them
+   */
+  async freshHost(name: string, o: { nameless?: boolean; stocked?: boolean } = {}): Promise<Host> {
     const { images, engine, authority, network, material } = this.world
     await this.#current?.retire()
     const host = await timed(`bare host ${name}`, async () => {
@@ -118,6 +121,8 @@ export class Drill {
       // As most providers hand it over; left at 'yes', every bootstrap would wait for somebody to confirm.
       await booted.write('/etc/ssh/sshd_config.d/50-cloud-init.conf', 'PasswordAuthentication no\n', '0600')
       await this.giveKey(booted)
+      if (o.stocked)
+        await booted.sh('find $1 -name "*.deb" -exec cp -t /var/cache/apt/archives {} +', [PACKAGES])
       return booted
     })
     this.#current = host
@@ -131,9 +136,9 @@ export class Drill {
     this.#undisturbed = undefined
   }
 
-  /** The bare host that is up, or a new one; for scenarios that leave it bare. */
+  /** The bare host that is up, or a new one; for scenarios that leave it bare, and the one that comes after them. */
   async anyBareHost(): Promise<Host> {
-    return this.#current?.name === 'refusing' ? this.#current : this.freshHost('refusing')
+    return this.#current?.name === 'refusing' ? this.#current : this.freshHost('refusing', { stocked: true })
   }
 
   async giveKey(host: Host, key: string = this.world.material.hostKey): Promise<void> {
@@ -147,7 +152,8 @@ export class Drill {
   }
 
   async #bootstrapUndisturbed(): Promise<Undisturbed> {
-    const host = await this.freshHost('undisturbed')
+    // The first is measured.
+    const host = await this.freshHost('undisturbed', { stocked: this.steps.length > 0 })
     const bare = await takeTraces(host)
     const result = await bootstrap(host, { onLine: follow })
     this.steps = mustSucceed(result).steps

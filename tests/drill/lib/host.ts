@@ -14,6 +14,9 @@ const CAPABILITIES =
 /** On cgroup v1 systemd must be told, and the hierarchies are mounted read-only, which the inner engine cannot use. */
 const LEGACY_INIT = 'for d in /sys/fs/cgroup/*/; do mount -o remount,rw,bind "$d"; done; exec /sbin/init'
 
+/** What one host fetched from the distribution, for hosts on which fetching is not what is looked at. */
+export const PACKAGES = '/srv/packages'
+
 /** A Debian machine with systemd as its first process, in a container of the outer engine. */
 export class Host {
   readonly name: string
@@ -36,7 +39,8 @@ export class Host {
   ): Promise<Host> {
     const host = new Host(name)
     const volume = `${host.#container}-docker`
-    await docker(['volume', 'create', '--label', LABEL, volume])
+    const packages = `${NETWORK}-packages`
+    for (const name of [volume, packages]) await docker(['volume', 'create', '--label', LABEL, name])
     const rights = engine.privileged ? ['--privileged'] : CAPABILITIES.flatMap((name) => ['--cap-add', name])
     const legacy = engine.cgroup === '1'
     const alias = o.nameless ? ['--add-host', `${DOMAIN}:${STAND_IN.address}`] : ['--network-alias', DOMAIN]
@@ -47,6 +51,7 @@ export class Host {
       ...['--cgroupns=private', '--tmpfs', '/run:exec', '--tmpfs', '/tmp:exec', '-e', 'container=docker'],
       // Overlay does not nest on overlay: the inner engine's layers live on a volume.
       ...['--stop-signal', 'SIGRTMIN+3', '-v', `${volume}:/var/lib/docker`],
+      ...['-v', `${packages}:${PACKAGES}`],
       ...(legacy ? ['-e', `SYSTEMD_PROC_CMDLINE=${mode}`] : []),
       images.host,
       ...(legacy ? ['sh', '-c', LEGACY_INIT] : []),

@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mustSucceed } from '../lib/bootstrap.ts'
 import type { Drill } from '../lib/drill.ts'
-import type { Host } from '../lib/host.ts'
+import { type Host, PACKAGES } from '../lib/host.ts'
 import { timed, until } from '../lib/progress.ts'
 
 export const title = 'an empty host becomes a healthy stack'
 
 /** What a bare Debian 13 host needs from the distribution; compared below with what the bootstrap really installs. */
-const PACKAGES =
+const NAMES =
   'nodejs npm ca-certificates docker.io docker-cli docker-compose certbot ufw age rclone openssh-client unattended-upgrades systemd-timesyncd'
 
 export async function run(drill: Drill): Promise<void> {
@@ -57,13 +57,13 @@ async function measureFloor(drill: Drill): Promise<{ seconds: number; packages: 
   const host = await drill.freshHost('floor')
   await timed('warm the mirror', () =>
     host.sh(
-      'apt-get -q update; apt-get -yq --no-install-recommends --download-only install $1; apt-get clean; rm -rf /var/lib/apt/lists/*',
-      [PACKAGES],
+      'apt-get -q update; apt-get -yq --no-install-recommends --download-only install $1; mv /var/cache/apt/archives/*.deb $2; rm -rf /var/lib/apt/lists/*',
+      [NAMES, PACKAGES],
       { limit: 300 },
     ),
   )
   const result = await timed('floor', () =>
-    host.exec(['sh', '-s', PACKAGES, postgres, nginx, app], { input: script, limit: 600 }),
+    host.exec(['sh', '-s', NAMES, postgres, nginx, app], { input: script, limit: 600 }),
   )
   for (const line of result.stdout.trim().split('\n')) {
     const [name, seconds] = line.split(' ')

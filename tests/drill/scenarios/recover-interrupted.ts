@@ -24,7 +24,7 @@ const POINTS = [
 export async function run(drill: Drill): Promise<void> {
   const { lost } = drill
   if (lost === undefined) throw new Error('there is no lost host: choose the scenario recover as well')
-  const host = await drill.freshHost('recovered-again')
+  const host = await drill.freshHost('recovered-again', { stocked: true })
   await host.exec(['rm', ANSWERS, KEY_FILE])
   await host.write(RECOVERY_KEY, `${drill.world.material.recoveryKey}\n`, '0400')
   // By name: meanwhile the host of the scenario before has made sets of its own.

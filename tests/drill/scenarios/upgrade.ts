@@ -59,7 +59,7 @@ export async function run(drill: Drill): Promise<void> {
 
 /** A host that was set up with the release before, and used. */
 async function hostOfThen(drill: Drill, previous: Previous): Promise<Host> {
-  const host = await drill.freshHost('upgrade')
+  const host = await drill.anyBareHost()
   await host.write(ORIGIN, previous.bundle)
   await host.sh('rm -rf "$1"; git clone --quiet "$2" "$1"', [REPOSITORY, ORIGIN])
   await host.write(ANSWERS, drill.answers({ app: previous.image }), '0600')
