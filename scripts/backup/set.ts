@@ -52,19 +52,22 @@ export async function makeSet(o: SetRequest): Promise<MadeSet> {
   return withWorkingDirectory(o.directory, name, async (working) => {
     const previous = await lastDumpBytes(o.directory)
     await checkRoom(o.directory, 2 * (previous ?? 0))
-    o.progress('sealing the host’s own files')
-    const facts = await o.facts()
-    const host = await sealHostFiles(join(working, HOST_FILES), o.recipient, o)
+    const facts = o.facts()
+    // Whoever waits for it may be stopped by another failure first.
+    facts.catch(() => undefined)
     o.progress(`dumping ${o.tools.database}`)
     const dumped = await makeDump(o.tools, join(working, DUMP))
     if (!o.allowShrink) checkShrink(dumped.bytes, previous)
+    o.progress('sealing the host’s own files')
+    // After the dump: a segment of the audit log that it refers to is among them, and one it does not know is not read.
+    const host = await sealHostFiles(join(working, HOST_FILES), o.recipient, o)
     const { database, media, ...dump } = dumped
     const manifest = signManifest(
       {
         version: 1,
         name,
         created: created.toISOString(),
-        ...facts,
+        ...(await facts),
         seconds: Math.round(performance.now() - from) / 1000,
         database,
         files: [

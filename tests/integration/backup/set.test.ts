@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,21 +64,32 @@ describe.skipIf(MISSING)(`a backup set${MISSING && ` (${MISSING})`}`, { timeout:
     expect(manifest.database.migration).toMatch(/^00\d\d_/)
   })
 
-  it('carries the host’s own files, sealed, with links as links, and nothing else', async () => {
-    const { manifest } = await makeSet(request())
+  async function hostFilesOf(sealed: string): Promise<string> {
     const keyFile = join(home, 'recovery.key')
     await writeFile(keyFile, identity, { mode: 0o600 })
+    const tar = execFileSync('age', ['--decrypt', '--identity', keyFile, sealed])
+    return execFileSync('tar', ['--list', '--verbose', '--numeric-owner'], { input: tar, encoding: 'utf8' })
+  }
+
+  it('carries the host’s own files, sealed, with links as links, and nothing else', async () => {
+    const { manifest } = await makeSet(request())
     const sealed = join(directory, manifest.name, HOST_FILES)
     expect((await readFile(sealed)).includes('host key')).toBe(false)
-    const tar = execFileSync('age', ['--decrypt', '--identity', keyFile, sealed])
-    const list = execFileSync('tar', ['--list', '--verbose', '--numeric-owner'], {
-      input: tar,
-      encoding: 'utf8',
-    })
+    const list = await hostFilesOf(sealed)
     expect(list).toContain('etc/letsencrypt/live/wa.test/privkey.pem -> ../../archive/wa.test/privkey1.pem')
     for (const path of ['etc/whatsapp-mcp/age.key', 'answers.yaml', 'stack.env', 'audit-1-2.ndjson.gz'])
       expect(list).toContain(path)
     expect(list).not.toContain('other')
+  })
+
+  it('carries every segment of the audit log that its dump can refer to', async () => {
+    const closed = join(root, 'var/lib/whatsapp-mcp/audit/audit-3-4.ndjson.gz')
+    const progress = (text: string) => {
+      if (text.startsWith('dumping')) writeFileSync(closed, 'closed meanwhile')
+    }
+    const { manifest } = await makeSet({ ...request(), progress })
+    await rm(closed)
+    expect(await hostFilesOf(join(directory, manifest.name, HOST_FILES))).toContain('audit-3-4.ndjson.gz')
   })
 
   it('restores to the figures of its manifest, while the live database goes on', async () => {
