@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { DUMP, setName } from '../backup/layout.ts'
+import { DUMP } from '../backup/layout.ts'
 import { rowsOf } from '../backup/manifest.ts'
 import { composePostgres } from '../backup/postgres.ts'
 import { hashFile } from '../backup/write-hashed.ts'
@@ -17,7 +17,7 @@ import { migrateBeside, recordRestore } from '../restore/compose.ts'
 import { dropDatabase, restoreDatabase } from '../restore/database.ts'
 import { holdPending } from '../restore/hold.ts'
 import { psql } from '../restore/psql.ts'
-import { isKept, keptName, listDatabases, swapDatabases } from '../restore/swap.ts'
+import { isKept, listDatabases, nextKeptName, swapDatabases } from '../restore/swap.ts'
 import type { StoredFile } from './media.ts'
 import type { Progress } from './phases.ts'
 import { runProgram } from './program.ts'
@@ -112,7 +112,7 @@ export async function restoreSet(set: OffsiteSet, dump: string, progress: Progre
   await swapDatabases({
     tools,
     fresh,
-    keep: keptName(setName(new Date())),
+    keep: await nextKeptName(tools),
     note: `restored from ${set.name}`,
   })
   await recordRestore(set.name)

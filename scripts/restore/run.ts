@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Progress } from '../backup/job.ts'
-import { type BackupSet, DUMP, setName } from '../backup/layout.ts'
+import { type BackupSet, DUMP } from '../backup/layout.ts'
 import type { PostgresTools } from '../backup/postgres.ts'
 import { paint, tell } from '../lib/cli.ts'
 import { Refused } from '../lib/fail.ts'
@@ -9,7 +9,7 @@ import type { Stack } from './compose.ts'
 import { dropDatabase, restoreDatabase } from './database.ts'
 import { countHeld, type Held, holdPending } from './hold.ts'
 import { type Plan, type PlanRequest, planRestore } from './plan.ts'
-import { BESIDE, isKept, keptName, LIVE, listDatabases, setNote, swapDatabases } from './swap.ts'
+import { BESIDE, isKept, LIVE, listDatabases, nextKeptName, setNote, swapDatabases } from './swap.ts'
 
 /** What a restore has done. */
 export interface RestoreResult extends Held {
@@ -119,7 +119,7 @@ async function prepare(o: RestoreRequest, set: BackupSet): Promise<Held> {
 /** @returns the name under which the database that was live is kept */
 async function exchange(place: Place, fresh: string, set?: string): Promise<string | null> {
   const { tools, stack, progress } = place
-  const keep = keptName(setName(new Date()))
+  const keep = await nextKeptName(tools)
   progress('stopping the server')
   await stack.stopServer()
   let wasThere: boolean

@@ -1,3 +1,4 @@
+import { dateOf, isSetName, setName } from '../backup/layout.ts'
 import type { PostgresTools } from '../backup/postgres.ts'
 import { psql } from './psql.ts'
 
@@ -22,6 +23,13 @@ export interface SwapOptions {
 /** The name under which the live database is kept: by the moment of the swap (see `setName`). */
 export function keptName(moment: string): string {
   return `${KEPT}${moment}`
+}
+
+/** The name for the next one to be kept: after all others, though two swaps may fall into a second and clocks go back. */
+export async function nextKeptName(tools: PostgresTools): Promise<string> {
+  const moments = (await listDatabases(tools)).map(({ name }) => name.slice(KEPT.length)).filter(isSetName)
+  const latest = Math.max(...moments.map((moment) => dateOf(moment).getTime()))
+  return keptName(setName(new Date(Math.max(Date.now(), latest + 1000))))
 }
 
 /** Whether a database is a live one of before, kept by a swap. */

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type BackupSet, DUMP, MANIFEST } from '../../../scripts/backup/layout.ts'
 import { formatManifest, type ManifestBody, signManifest } from '../../../scripts/backup/manifest.ts'
 import { Refused } from '../../../scripts/lib/fail.ts'
@@ -210,6 +210,9 @@ describe.skipIf(MISSING)(`the live database put back to a set${MISSING && ` (${M
 
   test('what was kept can be taken back, its sends held as well, and dropped in the end', async () => {
     await expect(undoRestore({ tools: tools(), stack, progress: () => {} })).rejects.toBeInstanceOf(Refused)
+    // Both within a second, by the clock that names what is kept.
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
     const { kept } = await go()
     asked = []
     const undone = await undoRestore({ tools: tools(), stack, progress: () => {} })
