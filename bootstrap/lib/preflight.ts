@@ -8,6 +8,7 @@ import { messageOf } from '../../scripts/lib/fail.ts'
 import { recipientsOfFile } from '../../secrets/file.ts'
 import { readRecipients } from '../../secrets/recipients.ts'
 import type { Context } from './context.ts'
+import { proxyRuns, proxyStarts } from './proxy.ts'
 import { hasSshd, holders, settingsOfOthers } from './sshd-settings.ts'
 
 /** Something that would make the run fail later: what was found, and the remedy. */
@@ -90,15 +91,8 @@ const disk: Check = async () => {
       }
 }
 
-/** Whether there is a container of ours that serves the public ports. */
-async function hasProxy(shell: Context['shell'], which: readonly string[] = []): Promise<boolean> {
-  const filters = ['--filter', 'label=com.docker.compose.project=whatsapp-mcp', '--filter', 'publish=443']
-  const found = await shell({ allowFailure: true })`docker ps -q ${which} ${filters}`
-  return found.exitCode === 0 && found.stdout.trim() !== ''
-}
-
 const ports: Check = async ({ shell }) => {
-  if (await hasProxy(shell)) return undefined
+  if (await proxyRuns(shell)) return undefined
   const taken = (
     await Promise.all([80, 443].map(async (port) => ((await canListen(port)) ? [] : [port])))
   ).flat()
@@ -109,9 +103,8 @@ const ports: Check = async ({ shell }) => {
   const names = [
     ...new Set([...holders.stdout.matchAll(/\("([^"]+)",pid=(\d+)/g)].map((m) => `${m[1]} (pid ${m[2]})`)),
   ]
-  // One that is just being started is not running yet, and Docker has its ports already.
   const isDocker = names.length > 0 && names.every((name) => /^docker(d|-proxy) /.test(name))
-  if (isDocker && (await hasProxy(shell, ['--all']))) return undefined
+  if (isDocker && (await proxyStarts(shell))) return undefined
   return {
     problem: `port ${taken.join(' and ')} is taken${names.length > 0 ? ` by ${names.join(', ')}` : ''}`,
     remedy: 'stop that program for good, such as: systemctl disable --now apache2 nginx',
