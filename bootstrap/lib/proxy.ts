@@ -1,6 +1,4 @@
-import type { Context } from './context.ts'
-
-type Shell = Context['shell']
+import type { Shell } from './shell.ts'
 
 const OURS = ['--filter', 'label=com.docker.compose.project=whatsapp-mcp']
 const PUBLIC = ['--filter', 'publish=80', '--filter', 'publish=443']

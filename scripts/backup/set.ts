@@ -53,7 +53,7 @@ export async function makeSet(o: SetRequest): Promise<MadeSet> {
     const previous = await lastDumpBytes(o.directory)
     await checkRoom(o.directory, 2 * (previous ?? 0))
     const facts = o.facts()
-    // Whoever waits for it may be stopped by another failure first.
+    // When the dump fails nobody asks for them any more.
     facts.catch(() => undefined)
     o.progress(`dumping ${o.tools.database}`)
     const dumped = await makeDump(o.tools, join(working, DUMP))
