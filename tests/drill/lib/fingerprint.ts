@@ -15,8 +15,12 @@ const containersSchema = z.array(
   }),
 )
 
+const labelsSchema = z.record(z.string(), z.string())
+
 /** Lists that Docker fills from maps, so in any order. */
 const UNORDERED = new Set(['Env', 'Mounts', 'Binds', 'SecurityOpt'])
+/** A label that Compose fills in the same way, with commas between. */
+const DEPENDS_ON = 'com.docker.compose.depends_on'
 /** The container's own id. */
 const PERSONAL = new Set(['Hostname'])
 
@@ -39,7 +43,12 @@ async function containers(host: Host): Promise<readonly string[]> {
   })
 }
 
-function canonical(name: string, value: unknown): string {
+/** A field of a container, written so that what means the same reads the same. */
+export function canonical(name: string, value: unknown): string {
+  if (name === 'Labels') {
+    const { [DEPENDS_ON]: services, ...labels } = labelsSchema.parse(value)
+    return JSON.stringify([Object.entries(labels).sort(), services?.split(',').sort()])
+  }
   if (!UNORDERED.has(name) || !Array.isArray(value)) return JSON.stringify(value)
   return JSON.stringify(value.map((item) => JSON.stringify(item)).sort())
 }
