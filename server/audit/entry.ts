@@ -10,8 +10,8 @@ export class AuditRefused extends Error {
 const LONGEST = 200
 const FORBIDDEN_KEY =
   /body|text|caption|content|token|secret|password|pepper|authorization|cookie|phone|recipient|wa_?id|msisdn|profile|username|^(to|from|name)$/i
-/** Ids and references say which, not what. */
-const HARMLESS_KEY = /(?<!wa)_(id|ids|ref|count|bytes|class|code)$|(?<!wa)(Id|Ids|Ref|Count|Bytes)$/
+/** Ids, references and hashes say which, not what; a hash may begin as a token does. */
+const HARMLESS_KEY = /(?<!wa)_(id|ids|ref|sha256|count|bytes|class|code)$|(?<!wa)(Id|Ids|Ref|Count|Bytes)$/
 const FORBIDDEN_VALUE = /wamcp_live_|\bbearer |(^|[\s=:"])EAA[a-z0-9]{24}|^\+?[1-9]\d{7,14}$/i
 
 /** A row without its place in the chain. */

@@ -51,14 +51,15 @@ test.each([
   }
 })
 
-test('ids, references and counts pass', () => {
+test('ids, references, hashes and counts pass', () => {
   const detail = {
     phone_number_id: '104857600000001',
     token_ref: 'secrets://wa_access_token_1',
     body_bytes: 12,
     rows: 3,
-    // Base64 may hold anything.
+    // Base64 may hold anything, and so may hexadecimal digits.
     wamid: `wamid.HBgM/EAA${'x'.repeat(40)}==`,
+    args_sha256: `eaa${'0'.repeat(61)}`,
   }
   expect(toRow(entry({ detail }), NOW).detail).toEqual(detail)
 })
