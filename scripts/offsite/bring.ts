@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ahead, batches, eachOf } from './batches.ts'
 import { Ended } from './rclone.ts'
 import { type Remote, type RemoteDirectory, type RemoteFile, transferLimit } from './remote.ts'
@@ -12,6 +12,9 @@ import { type OpenIdentity, unseal, unsealStream } from './seal.ts'
 
 /** Two batches are on the disk at a time: one that is opened, one that arrives. */
 const BATCH = { bytes: 128 * 1024 * 1024, files: 1000 }
+
+/** For rclone to say why it failed. */
+const LAST_WORDS_MS = 2_000
 
 export interface Brought {
   readonly files: number
@@ -100,13 +103,21 @@ export async function bringOne(
     ])
     return { bytes, sha256: hash.digest('hex') }
   } catch (error) {
+    // Each breaks the other's pipe, and either may be heard of first: for an input that ends early, age only knows that it does.
+    const far = await Promise.race([failureOf(sealed.done), sleep(LAST_WORDS_MS)])
     sealed.kill()
     await rm(target, { force: true })
-    // Its output broken, rclone complains or is ended by it: age has ended before, and knows why.
-    if (error instanceof Ended || (error instanceof Error && error.message.includes('send to output')))
-      await opened.done
+    if (far instanceof Error && !isForLackOfReader(far)) throw far
+    if (isForLackOfReader(error)) await opened.done
     throw error
   } finally {
     await handle.close()
   }
+}
+
+const failureOf = (done: Promise<void>): Promise<unknown> => done.catch((reason: unknown) => reason)
+
+/** What becomes of rclone when nobody reads its output any more. */
+function isForLackOfReader(error: unknown): boolean {
+  return error instanceof Ended || (error instanceof Error && error.message.includes('send to output'))
 }
