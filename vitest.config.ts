@@ -6,7 +6,7 @@ const limits = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { tim
 export default defineConfig({
   test: {
     // More than the cores of a small machine: most of the time goes into waiting for the database.
-    maxWorkers: 4,
+    maxWorkers: 3,
     projects: [
       { test: { ...limits, name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
       {

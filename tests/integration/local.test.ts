@@ -45,16 +45,21 @@ describe('run.sh --local', () => {
 
   it('ends with an address and a key, and takes everything back on Ctrl-C', async () => {
     const run = start()
-    let printed = ''
+    let [printed, told] = ['', '']
     const ready = new Promise<void>((resolve) => {
+      // Two pipes: the last line of one may be read before the first of the other.
+      const look = () => printed.includes('API key') && told.includes('Ctrl-C') && resolve()
+      run.stdout.on('data', (chunk: Buffer) => {
+        printed += chunk.toString()
+        look()
+      })
       run.stderr.on('data', (chunk: Buffer) => {
-        if (chunk.toString().includes('Ctrl-C')) resolve()
+        told += chunk.toString()
+        look()
       })
     })
-    run.stdout.on('data', (chunk: Buffer) => {
-      printed += chunk.toString()
-    })
     await Promise.race([ready, once(run, 'exit')])
+    expect(printed, told).toContain('API key')
     const url = /^MCP endpoint {2}(http:\/\/127\.0\.0\.1:\d+\/mcp)$/m.exec(printed)?.[1] ?? ''
     const key = /^API key {7}(wamcp_live_[a-z2-7]{28})$/m.exec(printed)?.[1] ?? ''
     const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'ping', arguments: {} } }

@@ -51,7 +51,7 @@ test.each([
 ] as const)(
   'D3.4 S3.2 killed at %s from the call to the end of sending %s: one send or an honest unknown, whoever asks again',
   {
-    timeout: 150_000,
+    timeout: 300_000,
   },
   async (_, what, send, step) => {
     const ends: string[] = []

@@ -57,7 +57,7 @@ const deliver = ({ origin }: ServerProcess, body: string) =>
   )
 
 test('killed at every exchange from the delivery to the notification: processed once, and told to who comes back', {
-  timeout: 150_000,
+  timeout: 300_000,
 }, async () => {
   let { server, stream } = await start()
   let { next } = await page(server, { since: '2026-01-01T00:00:00Z' })

@@ -154,7 +154,7 @@ test('a call that had begun to arrive when its replica was told to go is answere
 })
 
 test('who waits for Meta when its replica goes is told what is known, not cut off', {
-  timeout: 30_000,
+  timeout: 60_000,
 }, async () => {
   const { graph } = stage
   const before = graph.requests.length
