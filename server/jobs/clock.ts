@@ -28,7 +28,8 @@ export class Clock {
     this.#outage = o.outage
     this.#crons = o.crons.map((cron) => ({
       cron,
-      schedule: new Schedule(cron.schedule, { timezone: 'UTC', mode: '5-part' }),
+      // UTC by its offset, since looking up a time zone by name takes ten times as long.
+      schedule: new Schedule(cron.schedule, { utcOffset: 0, mode: '5-part' }),
     }))
     this.#timer = setInterval(() => this.beat(), BEAT_MS).unref()
     this.beat()

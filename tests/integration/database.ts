@@ -19,41 +19,64 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** A fresh, empty database of its own for a test file. */
-export async function createDatabase(): Promise<TestDatabase> {
-  const given = new URL(inject('databaseUrl'))
-  const superuserPassword = new Secret(decodeURIComponent(given.password))
-  given.username = ''
-  given.password = ''
-  const admin = connect({
-    url: given,
-    role: 'postgres',
-    password: superuserPassword,
-    max: 1,
-    maxLifetime: null,
+interface Server {
+  readonly url: URL
+  readonly password: Secret
+}
+
+function parse(databaseUrl: string): Server {
+  const url = new URL(databaseUrl)
+  const password = new Secret(decodeURIComponent(url.password))
+  url.username = ''
+  url.password = ''
+  return { url, password }
+}
+
+const administer = ({ url, password }: Server) =>
+  connect({ url, role: 'postgres', password, max: 1, maxLifetime: null })
+
+const freshName = () => `test_${randomBytes(6).toString('hex')}`
+
+const migrateAt = (databaseUrl: URL, superuserPassword: Secret) =>
+  migrate({
+    ...{ databaseUrl, superuserPassword },
+    ...{ ownerPassword: PASSWORDS.owner, appPassword: PASSWORDS.app },
   })
-  const name = `test_${randomBytes(6).toString('hex')}`
+
+/** A migrated database for others to be copied from, which takes a tenth of the time of migrating each. */
+export async function createTemplate(databaseUrl: string): Promise<{ name: string; drop(): Promise<void> }> {
+  const server = parse(databaseUrl)
+  const admin = administer(server)
+  const name = freshName()
   await admin`create database ${admin(name)}`
-  const url = new URL(`/${name}`, given)
-  const sql = connect({ url, role: 'postgres', password: superuserPassword, max: 2 })
+  await migrateAt(new URL(`/${name}`, server.url), server.password)
+  await admin.end({ timeout: 1 })
+  return {
+    name,
+    drop: async () => {
+      const admin = administer(server)
+      await admin`drop database ${admin(name)} with (force)`
+      await admin.end({ timeout: 1 })
+    },
+  }
+}
+
+/** A fresh database of its own for a test file; `migrate` has little left to do, unless it is to be empty. */
+export async function createDatabase(o: { isEmpty?: boolean } = {}): Promise<TestDatabase> {
+  const server = parse(inject('databaseUrl'))
+  const admin = administer(server)
+  const name = freshName()
+  const template = admin(o.isEmpty ? 'template0' : inject('template'))
+  await admin`create database ${admin(name)} template ${template} strategy file_copy`
+  const url = new URL(`/${name}`, server.url)
+  const sql = connect({ url, role: 'postgres', password: server.password, max: 2 })
   const exclusively = async <T>(work: () => Promise<T>): Promise<T> => {
     await admin`select pg_advisory_lock(1)`
     return await work().finally(() => admin`select pg_advisory_unlock(1)`)
   }
   return {
-    url,
-    superuserPassword,
-    sql,
-    exclusively,
-    migrate: () =>
-      exclusively(() =>
-        migrate({
-          databaseUrl: url,
-          superuserPassword,
-          ownerPassword: PASSWORDS.owner,
-          appPassword: PASSWORDS.app,
-        }),
-      ),
+    ...{ url, sql, exclusively, superuserPassword: server.password },
+    migrate: () => exclusively(() => migrateAt(url, server.password)),
     drop: async () => {
       await sql.end({ timeout: 1 })
       await admin`drop database ${admin(name)} with (force)`

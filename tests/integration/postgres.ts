@@ -1,22 +1,31 @@
 import type { TestProject } from 'vitest/node'
 import { startPostgres } from '../../bootstrap/lib/embedded-postgres.ts'
+import { createTemplate } from './database.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** Of a superuser named `postgres`, with its password. */
     databaseUrl: string
+    /** A migrated database to copy. */
+    template: string
   }
 }
 
 /** One Postgres for the whole run: TEST_DATABASE_URL when it is set, else the embedded one. */
-export default async function setup({ provide }: TestProject): Promise<(() => Promise<void>) | undefined> {
-  const given = process.env.TEST_DATABASE_URL
-  if (given) {
-    provide('databaseUrl', given)
-    return undefined
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const { url, stop } = await givenOrEmbedded()
+  const template = await createTemplate(url)
+  provide('databaseUrl', url)
+  provide('template', template.name)
+  return async () => {
+    await template.drop()
+    await stop()
   }
-  const postgres = await startPostgres({ fsync: false })
-  const { host, port, password } = postgres
-  provide('databaseUrl', `postgres://postgres:${password.reveal()}@${host}:${port}/wa_mcp`)
-  return () => postgres.stop()
+}
+
+async function givenOrEmbedded(): Promise<{ url: string; stop(): Promise<void> }> {
+  const given = process.env.TEST_DATABASE_URL
+  if (given) return { url: given, stop: async () => {} }
+  const { host, port, password, stop } = await startPostgres({ fsync: false })
+  return { url: `postgres://postgres:${password.reveal()}@${host}:${port}/wa_mcp`, stop }
 }

@@ -8,7 +8,7 @@ let db: TestDatabase
 let app: Database
 
 beforeAll(async () => {
-  db = await createDatabase()
+  db = await createDatabase({ isEmpty: true })
   await db.migrate()
   app = connect({ url: db.url, role: 'wa_app', password: PASSWORDS.app, max: 1 })
 })
@@ -32,7 +32,7 @@ const run = (migrations = MIGRATIONS) =>
   )
 
 test('two at once apply everything once; one more finds nothing to do', async () => {
-  const fresh = await createDatabase()
+  const fresh = await createDatabase({ isEmpty: true })
   const applied = await Promise.all([fresh.migrate(), fresh.migrate()])
   expect(applied.flat()).toEqual(names)
   expect(await fresh.migrate()).toEqual([])
