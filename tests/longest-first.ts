@@ -3,11 +3,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Those that kill and start many processes, or wait for them. Begun last they would be waited for alone. */
 const LONGEST = [
   'integration/server/kill-send',
-  'unit/rotate/verbs',
   'integration/secrets/secrets-commands',
   'integration/server/kill-webhook',
   'integration/local',
   'integration/offsite/sync',
+  'unit/rotate/verbs',
   'unit/reference',
 ]
 

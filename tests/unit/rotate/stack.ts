@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host, Output, RunOptions } from '../../../scripts/rotate/host.ts'
@@ -28,6 +28,8 @@ export class Stack {
   readonly valid = new Set<string>()
   calls = 0
   killAt = Number.POSITIVE_INFINITY
+  /** Given a list, what a reboot or the next command would find before each call is added to it. */
+  found: string[] | undefined
   #kill: () => void = () => {}
   #read: Record<Service, Map<string, string>>
   #startedAt: Record<Service, Date>
@@ -137,8 +139,20 @@ export class Stack {
     return readFile(join(this.host.secrets, consumer, name), 'utf8').catch(() => '')
   }
 
+  async #state(): Promise<string> {
+    const { place, secrets } = this.host
+    const entries = await readdir(secrets, { recursive: true, withFileTypes: true })
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+    const texts = await Promise.all(
+      [place.secretsFile, ...files.sort()].map(async (file) => [file, await readFile(file, 'utf8')]),
+    )
+    const outside = [this.#startedAt, [...this.#passwords], [...this.#keys], [...this.#taken]]
+    return JSON.stringify([texts, outside])
+  }
+
   async #count<T>(act: () => Promise<T>): Promise<T> {
     this.calls += 1
+    this.found?.push(await this.#state())
     if (this.calls <= this.killAt) return act()
     this.#kill()
     // Nothing comes back to a process that is dead.
