@@ -9,7 +9,7 @@ const shared = { ...limits, isolate: false }
 
 export default defineConfig({
   test: {
-    // More than the cores of a small machine: most of the time goes into waiting for the database.
+    // More than the cores of a small machine, since some tests wait for processes, grace and clocks.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
