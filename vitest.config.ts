@@ -7,13 +7,17 @@ const limits = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { tim
 // Each file in a process of its own would load, and warm up, the same modules again: a quarter of all processor time.
 const shared = { ...limits, isolate: false }
 
+// A module that is mocked must not have been loaded by another file, nor be left behind for one.
+const mocking = ['tests/unit/rotate/verbs.test.ts']
+
 export default defineConfig({
   test: {
     // More than the cores of a small machine, since some tests wait for processes, grace and clocks.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { ...shared, name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
+      { test: { ...shared, name: 'unit', include: ['tests/unit/**/*.test.ts'], exclude: mocking } },
+      { test: { ...limits, name: 'mocking', include: mocking } },
       {
         test: {
           ...shared,
