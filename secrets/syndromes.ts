@@ -99,18 +99,45 @@ function* readable(
     if (goal === 0) yield []
     return
   }
-  const all = Array.from({ length }, (_, position) => position)
-    .filter((position) => !gaps.includes(position))
-    .flatMap((position) => mistakesAt(position, length))
-  const keys = Int32Array.from(all, (mistake) => unreadable.remainder(mistake.syndrome))
-  const choose = (indexes: readonly number[]) => indexes.map((index) => all[index] as Mistake)
-  for (const indexes of meet(keys, wrong, goal, all)) yield choose(indexes)
+  const candidates = gaps.length === 0 ? candidatesOfWhole(length) : new Candidates(length, gaps, unreadable)
+  const choose = (indexes: readonly number[]) => indexes.map((index) => candidates.all[index] as Mistake)
+  for (const indexes of meet(candidates, wrong, goal)) yield choose(indexes)
+}
+
+/** Every mistake at a readable place, ascending in position, and what the unreadable ones cannot explain of it. */
+class Candidates {
+  readonly all: readonly Mistake[]
+  readonly keys: Int32Array
+  readonly places: Uint8Array
+  #pairs: PairTable | undefined
+
+  constructor(length: number, gaps: readonly number[], unreadable: Unreadable) {
+    this.all = Array.from({ length }, (_, position) => position)
+      .filter((position) => !gaps.includes(position))
+      .flatMap((position) => mistakesAt(position, length))
+    this.keys = Int32Array.from(this.all, ({ syndrome }) => unreadable.remainder(syndrome))
+    this.places = Uint8Array.from(this.all, ({ position }) => position)
+  }
+
+  get pairs(): PairTable {
+    this.#pairs ??= new PairTable(this.keys, this.places)
+    return this.#pairs
+  }
+}
+
+const ofWhole = new Map<number, Candidates>()
+
+/** Kept, since one key mistyped is searched for under several readings and numbers of mistakes, and then typed again. */
+function candidatesOfWhole(length: number): Candidates {
+  const made = ofWhole.get(length) ?? new Candidates(length, [], new Unreadable([], length))
+  ofWhole.set(length, made)
+  return made
 }
 
 /** Index sets, ascending in position, whose keys add up to `goal`. */
-function* meet(keys: Int32Array, wrong: number, goal: number, all: readonly Mistake[]): Generator<number[]> {
-  const place = Uint8Array.from(all, (mistake) => mistake.position)
-  const at = (index: number) => place[index] ?? 0
+function* meet(candidates: Candidates, wrong: number, goal: number): Generator<number[]> {
+  const { all, keys, places } = candidates
+  const place = (index: number) => places[index] ?? 0
   const key = (index: number) => keys[index] ?? 0
   if (wrong === 1) {
     for (const index of all.keys()) if (key(index) === goal) yield [index]
@@ -120,21 +147,22 @@ function* meet(keys: Int32Array, wrong: number, goal: number, all: readonly Mist
     const byKey = Map.groupBy(all.keys(), key)
     for (const first of all.keys()) {
       for (const second of byKey.get(goal ^ key(first)) ?? [])
-        if (at(first) < at(second)) yield [first, second]
+        if (place(first) < place(second)) yield [first, second]
     }
     return
   }
-  const pairs = new PairTable(keys, place)
+  const { pairs } = candidates
   for (const first of all.keys()) {
+    const rest = goal ^ key(first)
     if (wrong === 3) {
-      const pair = pairs.find(goal ^ key(first))
-      if (pair && at(first) < at(pair[0])) yield [first, ...pair]
+      const pair = pairs.find(rest)
+      if (pair && place(first) < place(pair[0])) yield [first, ...pair]
       continue
     }
     for (let second = first + 1; second < all.length; second++) {
-      if (at(first) === at(second)) continue
-      const pair = pairs.find(goal ^ key(first) ^ key(second))
-      if (pair && at(second) < at(pair[0])) yield [first, second, ...pair]
+      if (place(first) === place(second)) continue
+      const pair = pairs.find(rest ^ key(second))
+      if (pair && place(second) < place(pair[0])) yield [first, second, ...pair]
     }
   }
 }

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
-import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { readdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { bring } from '../../../scripts/offsite/bring.ts'
 import { byName } from '../../../scripts/offsite/names.ts'
@@ -88,10 +89,11 @@ describe.skipIf(missing)('a run that is killed', () => {
       over = true
     })
     while (!over) {
-      for (const { pid, text } of await processesBelow(run.pid)) {
+      for (const { pid, text } of processesBelow(run.pid)) {
         seen.add(text.split('\0')[0] ?? '')
         for (const secret of [CANARY, SIGNING_KEY.reveal()]) if (text.includes(secret)) found.push(`${pid}`)
       }
+      await turn()
     }
     expect(await run.ended).toBe('')
     expect(found).toEqual([])
@@ -103,12 +105,20 @@ describe.skipIf(missing)('a run that is killed', () => {
   })
 })
 
-/** Arguments and environment of a process and all it started; only these are looked at, as some live for a moment. */
-async function processesBelow(pid: number): Promise<{ pid: number; text: string }[]> {
-  const read = (file: string): Promise<string> => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
-  const [children, ...parts] = await Promise.all([`task/${pid}/children`, 'cmdline', 'environ'].map(read))
-  const below = (children ?? '').split(' ').filter(Boolean).map(Number).map(processesBelow)
-  return [{ pid, text: parts.join('\0') }, ...(await Promise.all(below)).flat()]
+/**
+ * Arguments and environment of a process and all it started; only these are looked at, and without waiting for one's
+ * turn among the reads of others, as some live for a moment.
+ */
+function processesBelow(pid: number): { pid: number; text: string }[] {
+  const read = (file: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+    } catch {
+      return ''
+    }
+  }
+  const below = read(`task/${pid}/children`).split(' ').filter(Boolean).map(Number)
+  return [{ pid, text: `${read('cmdline')}\0${read('environ')}` }, ...below.flatMap(processesBelow)]
 }
 
 describe.skipIf(missing)('a far side that fails', () => {
