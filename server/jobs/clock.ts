@@ -37,11 +37,16 @@ export class Clock {
 
   /** Starts what is due at `now` and not running already. */
   beat(now = new Date()): void {
-    for (const { cron, schedule } of this.#crons) {
+    const due = this.#crons.flatMap(({ cron, schedule }) => {
       const [tick] = schedule.previousRuns(1, now)
       if (tick === undefined || this.#running.has(cron.id) || this.#settled.get(cron.id) === tick.getTime())
-        continue
-      const run = this.#attend(cron, tick).finally(() => this.#running.delete(cron.id))
+        return []
+      return [{ cron, tick }]
+    })
+    if (due.length === 0) return
+    const claimed = this.#claim(due)
+    for (const { cron, tick } of due) {
+      const run = this.#attend(cron, tick, claimed).finally(() => this.#running.delete(cron.id))
       this.#running.set(cron.id, run)
     }
   }
@@ -52,9 +57,9 @@ export class Clock {
     await Promise.all(this.#running.values())
   }
 
-  async #attend(cron: Cron, tick: Date): Promise<void> {
+  async #attend(cron: Cron, tick: Date, claimed: Promise<ReadonlySet<string>>): Promise<void> {
     try {
-      if (await this.#claim(cron, tick)) await this.#run(cron, tick)
+      if ((await claimed).has(cron.id)) await this.#run(cron, tick)
       this.#settled.set(cron.id, tick.getTime())
       this.#outage.over()
     } catch (error) {
@@ -63,15 +68,18 @@ export class Clock {
     }
   }
 
-  /** @returns whether the tick is ours to run. The first one ever only starts the record: nothing can have been missed. */
-  async #claim({ id }: Cron, tick: Date): Promise<boolean> {
-    const [row] = await within(
+  /** @returns whose tick is ours to run. The first one ever only starts the record: nothing can have been missed. */
+  async #claim(due: readonly { readonly cron: Cron; readonly tick: Date }[]): Promise<Set<string>> {
+    const ticks = due.map(({ cron, tick }) => ({ id: cron.id, tick }))
+    const rows = await within(
       PATIENCE_MS,
-      this.#sql<{ is_known: boolean }[]>`
-        insert into cron_runs (id, tick) values (${id}, ${tick}) on conflict do nothing
-        returning exists (select from cron_runs earlier where earlier.id = ${id}) as is_known`,
+      this.#sql<{ id: string; is_known: boolean }[]>`
+        insert into cron_runs (id, tick)
+        select id, tick from jsonb_to_recordset(${JSON.stringify(ticks)}::text::jsonb) as t (id text, tick timestamptz)
+        on conflict do nothing
+        returning id, exists (select from cron_runs earlier where earlier.id = cron_runs.id) as is_known`,
     )
-    return row?.is_known ?? false
+    return new Set(rows.filter((row) => row.is_known).map(({ id }) => id))
   }
 
   async #run(cron: Cron, tick: Date): Promise<void> {

@@ -29,21 +29,35 @@ export function startEmbeddedRunner(o: EmbeddedOptions): Runner {
   const leases = new OutboxLeases({ sql, outage, seconds: o.leaseSeconds ?? 20 })
   const lanes = o.jobs.map((job) => new Lane({ job, leases, outage, delaysMs, log }))
   const clock = new Clock({ sql, crons: o.crons, outage, log })
-  const wakeAll = () => {
-    for (const lane of lanes) lane.wake()
+  const wake = (events: readonly string[]) => {
+    for (const lane of lanes) if (events.includes(lane.event)) lane.wake()
+  }
+  const look = async () => {
+    try {
+      wake(await leases.waiting(lanes.map(({ event }) => event)))
+      outage.over()
+    } catch (error) {
+      // The next look is soon.
+      outage.noticed(error)
+    }
   }
   const unsubscribe = o.listener.on('outbox', {
     // '' after a gap in listening, when rows of any event may have come.
-    onNotice: (event) => {
-      for (const lane of lanes) if (event === '' || event === lane.event) lane.wake()
-    },
+    onNotice: (event) => (event === '' ? void look() : wake([event])),
   })
-  const poll = setInterval(wakeAll, o.pollMs ?? 2_000).unref()
-  wakeAll()
+  let isPolling = false
+  const poll = async () => {
+    if (isPolling) return
+    isPolling = true
+    await look()
+    isPolling = false
+  }
+  const timer = setInterval(poll, o.pollMs ?? 2_000).unref()
+  void poll()
   return {
     stop: async (deadlineMs) => {
       unsubscribe()
-      clearInterval(poll)
+      clearInterval(timer)
       const signal = AbortSignal.timeout(deadlineMs)
       const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
       await Promise.race([Promise.all([clock.stop(), ...lanes.map((lane) => lane.stop())]), aborted])

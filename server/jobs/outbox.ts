@@ -47,6 +47,21 @@ export class OutboxLeases {
   }
 
   /**
+   * Which of the events have rows that wait, due or not: one statement, where taking needs one for each event.
+   *
+   * @throws whatever the driver throws while the database is away.
+   */
+  async waiting(events: readonly string[]): Promise<string[]> {
+    const rows = await within(
+      PATIENCE_MS,
+      this.#sql<{ event: string }[]>`
+        select event from jsonb_array_elements_text(${JSON.stringify(events)}::text::jsonb) as event
+        where exists (select from outbox where state = 'ready' and name = event)`,
+    )
+    return rows.map(({ event }) => event)
+  }
+
+  /**
    * Leases due rows of an event, at most `perKey` of each key and none of the `busy` keys.
    *
    * @throws whatever the driver throws while the database is away.

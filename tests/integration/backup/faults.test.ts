@@ -58,8 +58,8 @@ describe.skipIf(MISSING)(
     beforeAll(async () => {
       standIn = await startStandIn()
       await addMessages(standIn.sql, 30_000)
-      root = await hostRoot()
       home = await mkdtemp(join(tmpdir(), 'backup-faults-'))
+      root = await hostRoot(home)
       recipient = await identityToRecipient(await generateIdentity())
     })
     afterAll(async () => {

@@ -1,17 +1,9 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { afterAll } from 'vitest'
 
-const roots: string[] = []
-afterAll(async () => {
-  for (const root of roots.splice(0)) await rm(root, { recursive: true })
-})
-
-/** A directory that looks like a host's root, as far as it is backed up. It is gone after the file. */
-export async function hostRoot(): Promise<string> {
-  const root = await mkdtemp(join(tmpdir(), 'backup-root-'))
-  roots.push(root)
+/** A new directory in `parent` that looks like a host's root, as far as it is backed up. */
+export async function hostRoot(parent: string): Promise<string> {
+  const root = await mkdtemp(join(parent, 'root-'))
   const put = async (path: string, text: string) => {
     await mkdir(dirname(join(root, path)), { recursive: true })
     await writeFile(join(root, path), text, { mode: 0o600 })

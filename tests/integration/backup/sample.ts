@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { generateIdentity, identityToRecipient } from 'age-encryption'
 import { type BackupSet, openSet } from '../../../scripts/backup/layout.ts'
 import { makeSet } from '../../../scripts/backup/set.ts'
@@ -27,9 +30,14 @@ export async function addSample(sql: Database): Promise<void> {
 
 /** A real set of the stand-in's live database. @param now must differ from one set to the next by a second */
 export async function makeSample(standIn: StandIn, directory: string, now: Date): Promise<BackupSet> {
-  const root = await hostRoot()
-  const recipient = await identityToRecipient(await generateIdentity())
-  const request = requestFor({ tools: standIn.tools(), directory, recipient, root, now, allowShrink: true })
-  const { manifest } = await makeSet(request)
-  return openSet(directory, manifest.name, KEY)
+  const home = await mkdtemp(join(tmpdir(), 'backup-sample-'))
+  try {
+    const root = await hostRoot(home)
+    const recipient = await identityToRecipient(await generateIdentity())
+    const request = requestFor({ tools: standIn.tools(), directory, recipient, root, now, allowShrink: true })
+    const { manifest } = await makeSet(request)
+    return await openSet(directory, manifest.name, KEY)
+  } finally {
+    await rm(home, { recursive: true })
+  }
 }

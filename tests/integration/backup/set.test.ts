@@ -35,8 +35,8 @@ describe.skipIf(MISSING)(`a backup set${MISSING && ` (${MISSING})`}`, { timeout:
   beforeAll(async () => {
     standIn = await startStandIn()
     await addMessages(standIn.sql, 20_000)
-    root = await hostRoot()
     home = await mkdtemp(join(tmpdir(), 'backup-set-'))
+    root = await hostRoot(home)
     identity = await generateIdentity()
     recipient = await identityToRecipient(identity)
   })

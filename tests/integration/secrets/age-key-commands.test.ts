@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { decodeQR } from 'qr/decode.js'
 import { describe, expect, it } from 'vitest'
 import { scratch } from '../../unit/secrets/fixtures.ts'
-import { made, run } from './commands.ts'
+import { made, run, useCommands } from './commands.ts'
+
+useCommands()
 
 describe('scripts/age-key.ts', () => {
   it('makes a key that is shown once, or kept in a private file that is never overwritten', async () => {

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { recipientsOfFile } from '../../../secrets/file.ts'
 import { scratch } from '../../unit/secrets/fixtures.ts'
-import { ACCESS_TOKEN, APP_SECRET, made, run } from './commands.ts'
+import { ACCESS_TOKEN, APP_SECRET, made, run, runSource, useCommands } from './commands.ts'
+
+useCommands()
 
 describe('scripts/secrets.ts', () => {
   it('starts a repository whose file opens with either key', async () => {
@@ -229,17 +231,17 @@ describe('scripts/secrets.ts edit', () => {
 describe('help', () => {
   it('is there for every command', () => {
     for (const script of ['secrets.ts', 'age-key.ts']) {
-      const { stdout, status } = run(script, ['--help'])
+      const { stdout, status } = runSource(script, ['--help'])
       expect(status).toBe(0)
       const commands = [...stdout.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name ?? '')
       expect(commands.length).toBeGreaterThan(2)
       for (const name of commands) {
-        expect(run(script, [name, '--help'])).toMatchObject({
+        expect(runSource(script, [name, '--help'])).toMatchObject({
           status: 0,
           stdout: expect.stringContaining(`${script} ${name}`),
         })
       }
-      expect(run(script, []).status).toBe(2)
+      expect(runSource(script, []).status).toBe(2)
     }
   })
 })

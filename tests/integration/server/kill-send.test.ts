@@ -14,6 +14,9 @@ const fuse = new Fuse()
 beforeAll(async () => {
   stage = await startStage()
   taps = { database: await startTap(stage.db.url, fuse), meta: await startTap(stage.graph.url, fuse) }
+  const compiles = await start()
+  compiles.terminate()
+  await compiles.exit
 })
 afterAll(async () => {
   await stage?.stop()

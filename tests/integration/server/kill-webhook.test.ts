@@ -59,6 +59,9 @@ const deliver = ({ origin }: ServerProcess, body: string) =>
 test('killed at every exchange from the delivery to the notification: processed once, and told to who comes back', {
   timeout: 300_000,
 }, async () => {
+  const { server: compiles } = await start()
+  compiles.terminate()
+  await compiles.exit
   let { server, stream } = await start()
   let { next } = await page(server, { since: '2026-01-01T00:00:00Z' })
   const answers: (number | undefined)[] = []

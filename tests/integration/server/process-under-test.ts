@@ -14,7 +14,7 @@ export interface ServerProcess {
   readonly origin: string
   /** As a power cut does. */
   kill(): void
-  /** As a deployment does. */
+  /** As a deployment does. What it compiled is kept for those that start later; what is killed leaves nothing. */
   terminate(): void
   /** Its exit code; null when a signal ended it. */
   readonly exit: Promise<number | null>
@@ -58,6 +58,7 @@ export async function buildProgram(): Promise<Program> {
           AUDIT_DIR: join(dir, 'audit'),
           PUBLIC_URL: 'https://wa.example.org',
           APP_HTTP_PORT: '0',
+          NODE_COMPILE_CACHE: join(dir, 'compiled'),
         },
         stdio: ['ignore', 'pipe', 'inherit'],
       })

@@ -1,13 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { verifyArchive } from '../../../scripts/audit/archive.ts'
 import { headName, headText, sign } from '../../../scripts/audit/head.ts'
 import { Chain, newKey, rewrite, START, temporary } from './fixtures.ts'
 
 const HOUR = 3_600_000
-const key = newKey()
+let key: ReturnType<typeof newKey>
+beforeEach(() => {
+  key = newKey()
+})
 
 async function writeHead(directory: string, { head }: Chain, keyFile = key.keyFile): Promise<string> {
   const end = { id: head.id, hash: head.hash.toString('hex') }

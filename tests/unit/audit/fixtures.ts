@@ -3,22 +3,17 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { afterAll } from 'vitest'
+import { onTestFinished } from 'vitest'
 import type { Segment } from '../../../scripts/audit/segment.ts'
 import { type AuditRow, canonicalJson, GENESIS, type Head, hashOf } from '../../../server/audit/canonical.ts'
 
 const HOUR = 3_600_000
 export const START = Date.parse('2027-01-31T12:00:00.000Z')
 
-const made: string[] = []
-afterAll(() => {
-  for (const directory of made.splice(0)) rmSync(directory, { recursive: true })
-})
-
-/** A directory of its own, removed after the tests of the file. */
+/** A directory of its own, removed after the test. */
 export function temporary(): string {
   const directory = mkdtempSync(join(tmpdir(), 'audit-test-'))
-  made.push(directory)
+  onTestFinished(() => rmSync(directory, { recursive: true }))
   return directory
 }
 
