@@ -63,6 +63,22 @@ describe('the clock', () => {
     expect(count).toBe(2)
   })
 
+  test('of ticks that fall together, only those are run that no other process has', async () => {
+    const tick = new Date(Math.floor(Date.now() / 3_600_000) * 3_600_000)
+    await db.sql`insert into cron_runs (id, tick) values
+      ('ours', '2020-01-01'), ('theirs', '2020-01-01'), ('theirs', ${tick}), ('theirs', ${new Date(tick.getTime() + 3_600_000)})`
+    const ran: string[] = []
+    const crons = ['theirs', 'ours', 'new'].map((id) => ({
+      id,
+      schedule: '0 * * * *',
+      run: async () => void ran.push(id),
+    }))
+    const clock = start(crons)
+    await expect.poll(() => ran).toEqual(['ours'])
+    await clock.stop()
+    expect(ran).toEqual(['ours'])
+  })
+
   test('the very first look runs nothing: nothing can have been missed', async () => {
     let count = 0
     const clock = start([{ id: 'test', schedule: '0 3 * * *', run: async () => void count++ }])
