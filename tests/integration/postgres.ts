@@ -1,3 +1,6 @@
+import { mkdtempSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startPostgres } from '../../bootstrap/lib/embedded-postgres.ts'
 import { createTemplate } from './database.ts'
@@ -26,6 +29,17 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 async function givenOrEmbedded(): Promise<{ url: string; stop(): Promise<void> }> {
   const given = process.env.TEST_DATABASE_URL
   if (given) return { url: given, stop: async () => {} }
-  const { host, port, password, stop } = await startPostgres({ fsync: false })
+  const dir = mkdtempSync(join(hasRoom('/dev/shm') ? '/dev/shm' : tmpdir(), 'whatsapp-mcp-postgres-'))
+  const { host, port, password, stop } = await startPostgres({ dir, fsync: false })
   return { url: `postgres://postgres:${password.reveal()}@${host}:${port}/wa_mcp`, stop }
+}
+
+/** In memory, where there is enough: on disk, a file system that is slow to forget files spends a tenth of the run on databases. */
+function hasRoom(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(path)
+    return bavail * bsize > 4 * 2 ** 30
+  } catch {
+    return false
+  }
 }
