@@ -60,7 +60,8 @@ export async function startHarness(
     ]),
     mediaSigningSecret: SECRETS.mediaSigning,
     previousMediaSigningSecret: undefined,
-    graphUrl: new URL('http://127.0.0.1:9'),
+    // Nobody listens there; to ports like 9, which fetch itself refuses, it gives no reason that says so.
+    graphUrl: new URL('http://127.0.0.1:2'),
     graphVersion: 'v26.0',
     defaultPhoneNumberId: undefined,
     mediaRoot: `${directory}/media`,
