@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { createLogger } from '../../../server/log.ts'
 
@@ -38,4 +39,19 @@ test('an error keeps its name, code and message, and loses what a driver hangs o
     stack: expect.any(String),
   })
   expect(logged({ err: 'text' }).err).toEqual({ type: 'string' })
+})
+
+test('lines of two loggers reach standard output in the order they were said in', () => {
+  const program = `
+    import { createLogger } from ${JSON.stringify(new URL('../../../server/log.ts', import.meta.url))}
+    const [first, second] = [createLogger('info'), createLogger('info')]
+    first.info('one')
+    second.info('two')
+    first.info('three')`
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
+  const said = stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { msg: string }).msg)
+  expect(said).toEqual(['one', 'two', 'three'])
 })
